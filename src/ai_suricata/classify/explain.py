@@ -1,0 +1,52 @@
+"""The reasons of a verdict, in words, each with the value that moved the score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ai_suricata.classify.estimator import oddest
+from ai_suricata.classify.patterns import PATTERNS
+from ai_suricata.core.schema import FEATURES, INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ai_suricata.classify.estimator import Model
+
+_WORTH_SAYING = 0.5
+
+
+def explain(
+    patterns: Sequence[int], vector: NDArray[np.float64], model: Model | None, anomaly: float
+) -> tuple[str, ...]:
+    """Return the reasons, the strongest first.
+
+    `patterns`: indices into PATTERNS of those that were recognised, the strongest first.
+    """
+    values = dict(zip(INDEX, vector.tolist(), strict=True))
+    reasons = [PATTERNS[index].words.format(**values) for index in patterns]
+    if model is not None and (anomaly >= _WORTH_SAYING or not reasons):
+        reasons.append(_unusual(model, vector, anomaly))
+    if not reasons:
+        reasons.append(_faint(values))
+    return tuple(reasons)
+
+
+def _unusual(model: Model, vector: NDArray[np.float64], anomaly: float) -> str:
+    name, value, usual = oddest(model, vector)
+    unit = FEATURES[INDEX[name]].unit
+    return (
+        f"unusual on this network (anomaly {anomaly:.2f}): {name} {value:.4g} {unit}, "
+        f"usually up to {usual:.4g}"
+    )
+
+
+def _faint(values: dict[str, float]) -> str:
+    """Say what there is where several faint traces add up and none is a pattern by itself."""
+    return (
+        f"several faint traces: {values['failed_ports']:.0f} failed ports, "
+        f"{values['attack_alerts']:.0f} attack alerts, {values['http_errors']:.0f} HTTP errors"
+    )

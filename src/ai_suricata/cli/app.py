@@ -1,0 +1,23 @@
+"""The commands and their help. What a command needs is loaded when it runs, not for `--help`."""
+
+from __future__ import annotations
+
+import typer
+
+from ai_suricata.cli import blocks, demo, replay, run, settings, train
+
+app = typer.Typer(
+    name="ai-suricata",
+    help="Follows Suricata's eve.json, tells attackers from clients, and blocks them on pfSense.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command()(run.run)
+app.command("check-config")(settings.check_config)
+app.command()(replay.replay)
+app.command()(train.train)
+app.command()(demo.demo)
+app.add_typer(blocks.app, name="blocks")
+app.command()(settings.version)

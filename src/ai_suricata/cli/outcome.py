@@ -1,0 +1,57 @@
+"""How a command ends: exit codes that scripts can use, and errors in words on standard error."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from ai_suricata.config.settings import Settings
+
+
+class Exit(IntEnum):
+    """Exit codes."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    """A setting or an argument is wrong; nothing was started."""
+
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="The config.env to read. Without it: ./config.env, where there is one.",
+    ),
+]
+
+_DEFAULT = Path("config.env")
+
+
+def fail(code: Exit, *sentences: str) -> NoReturn:
+    """Say what is wrong and end with `code`."""
+    for sentence in sentences:
+        typer.echo(f"ai-suricata: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def settings_of(config: Path | None, **environment: str) -> Settings:
+    """Return the settings, or end the program naming each wrong one.
+
+    `environment`: variables that a command's own options set.
+    """
+    import os
+
+    from ai_suricata.config.load import load
+    from ai_suricata.core.errors import ConfigError
+
+    path = config if config is not None or not _DEFAULT.exists() else _DEFAULT
+    try:
+        return load(path, {**os.environ, **environment})
+    except ConfigError as error:
+        fail(Exit.USAGE, *error.problems)

@@ -1,0 +1,1 @@
+"""Settings: one frozen group for each package, read from config.env and the environment."""

@@ -1,0 +1,26 @@
+"""Where a source stands: what it has read, named so that a restart finds the place again."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class FilePosition(msgspec.Struct, frozen=True):
+    """A place in one followed file.
+
+    A file is known by device, inode and a fingerprint of its first bytes, not by its path: a
+    rotated file keeps its identity under another name, and a reused inode is another file.
+    """
+
+    device: int
+    inode: int
+    fingerprint: str
+    """Hex digest (BLAKE2b) of the first `fingerprint_bytes` of the file."""
+    fingerprint_bytes: int
+    """How many bytes the fingerprint covers: fewer than the full length while the file is short."""
+    offset: int
+    """Bytes read up to the end of the last whole line."""
+
+
+Position = dict[str, tuple[FilePosition, ...]]
+"""For each followed path, the files that are still being read, oldest first."""

@@ -1,0 +1,60 @@
+"""What is thought of a source address, and why."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+
+class Level(IntEnum):
+    """Threat level; a greater number is a greater threat."""
+
+    INFO = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+
+class Action(StrEnum):
+    """What a verdict calls for."""
+
+    IGNORE = "IGNORE"
+    LOG = "LOG"
+    MONITOR = "MONITOR"
+    RATE_LIMIT = "RATE_LIMIT"
+    BLOCK = "BLOCK"
+
+
+ACTION_OF_LEVEL = {
+    Level.INFO: Action.IGNORE,
+    Level.LOW: Action.LOG,
+    Level.MEDIUM: Action.MONITOR,
+    Level.HIGH: Action.RATE_LIMIT,
+    Level.CRITICAL: Action.BLOCK,
+}
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A scored source address at one moment of event time."""
+
+    address: str
+    """Canonical text of the address."""
+    time: int
+    """Event time of the scored event, in microseconds since the epoch."""
+    score: float
+    """0..1 over all evidence."""
+    proven_score: float
+    """0..1 over the evidence that no forged packet could have made."""
+    level: Level
+    action: Action
+    """What the level calls for, lowered where the spoof guard or the home network says so."""
+    home: bool
+    """Whether the address belongs to HOME_NET: such a host is reported, never blocked."""
+    reasons: tuple[str, ...]
+    """In words, each with the feature value that moved the score, the strongest first."""
+    patterns: tuple[str, ...]
+    """Names of the patterns that were recognised, the strongest first."""
+    model_version: str
+    """Version of the model that took part, or `none` before the learning period has ended."""

@@ -1,0 +1,255 @@
+"""The composition root: builds every part out of the settings, and lives their life cycle.
+
+STARTING, READY, DRAINING, STOPPED, or FAILED. Only this module names concrete backends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ai_suricata.analysis import Analysis
+from ai_suricata.chronicle import Chronicle
+from ai_suricata.classify.artifact import dump, load
+from ai_suricata.classify.ensemble import NO_MODEL, Classifier
+from ai_suricata.classify.learning import Learning
+from ai_suricata.core.clock import Clock, SystemClock
+from ai_suricata.core.errors import ArtifactError, StateError
+from ai_suricata.features.extract import Extractor
+from ai_suricata.firewall.dry_run import DryRun
+from ai_suricata.pipeline import Pipeline
+from ai_suricata.respond.enforcer import Enforcer
+from ai_suricata.respond.ledger import Ledger
+from ai_suricata.respond.never_block import NeverBlock
+from ai_suricata.respond.responder import Responder
+from ai_suricata.respond.surroundings import addresses_of, gateways, name_servers, own_addresses
+from ai_suricata.sink.audit import AuditLog
+from ai_suricata.source.tail import Tail
+from ai_suricata.state.file import replace
+from ai_suricata.state.memory import MemoryState, ledger_name
+from ai_suricata.telemetry.health import Health, Phase, Status
+from ai_suricata.telemetry.metrics import Metrics
+from ai_suricata.telemetry.server import MetricsServer
+from ai_suricata.telemetry.systemd import notify, status, watchdog_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ai_suricata.classify.estimator import Model
+    from ai_suricata.config.settings import Settings
+    from ai_suricata.core.decision import LedgerEntry
+    from ai_suricata.core.verdict import Verdict
+    from ai_suricata.firewall.base import Firewall
+
+    Listener = Callable[[Sequence[Verdict]], None]
+
+log = structlog.get_logger(__name__)
+
+RECONCILE_AT_START = 2.0
+"""Seconds that the first reconciling may take before the daemon is ready without it."""
+DRAIN = 20.0
+"""Seconds that the stages get to finish what was read, after the first signal."""
+
+
+def stored_ledger(settings: Settings) -> tuple[str, list[LedgerEntry]]:
+    """Return (firewall, entries) of the ledger as it is stored, for those who only look.
+
+    Raises `StateError` where it can't be read.
+    """
+    name = ledger_name(settings.firewall.firewall, dry_run=settings.respond.dry_run)
+    return name, MemoryState(settings.state.directory, name).ledger.read()
+
+
+class Daemon:
+    """One instance. `run` returns when it has stopped, and raises where it could not go on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        listener: Listener = lambda _verdicts: None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Take the settings; `listener` is handed every verdict, `clock` is the wall clock."""
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.metrics = Metrics(self.clock)
+        self.health = Health(self.clock)
+        self.server = MetricsServer(settings.telemetry, self.metrics, self.health)
+        dry = settings.respond.dry_run
+        self.ledger_name = ledger_name(settings.firewall.firewall, dry_run=dry)
+        self.state = MemoryState(settings.state.directory, self.ledger_name)
+        self.ledger = Ledger(self.state.ledger, self.clock)
+        self._listener = listener
+        self._task: asyncio.Task[None] | None = None
+        self._pipeline: Pipeline | None = None
+        self._beaten = 0.0
+
+    async def run(self) -> None:
+        """Start, work until a signal or `stop`, drain, and store."""
+        self.health.enter(Phase.STARTING)
+        try:
+            await self._live()
+        except BaseException:
+            self.health.enter(Phase.FAILED)
+            raise
+        self.health.enter(Phase.STOPPED)
+
+    def stop(self) -> None:
+        """Stop as on the first signal: what was read is still worked through."""
+        if self._pipeline is not None and self.health.phase is Phase.READY:
+            self.health.enter(Phase.DRAINING)
+            notify("STOPPING=1")
+            self._pipeline.stop()
+            asyncio.get_running_loop().call_later(DRAIN, self._cancel)
+        else:
+            self._cancel()
+
+    def lag(self) -> int:
+        """Return the bytes of the source that are not worked through yet."""
+        return self._pipeline.lag() if self._pipeline is not None else 0
+
+    async def _live(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(self.server)
+            await self.state.open()
+            stack.push_async_callback(self.state.close)
+            await self.ledger.load()
+            firewall = self._firewall()
+            stack.push_async_callback(firewall.close)
+            responder = self._responder(firewall)
+            self._pipeline = await self._build(responder)
+            await self._first_reconcile(responder)
+            self._handle_signals(stack)
+            self.health.enter(Phase.READY)
+            notify("READY=1", status("reading"))
+            self._task = asyncio.ensure_future(self._pipeline.run())
+            await self._task
+
+    async def _build(self, responder: Responder) -> Pipeline:
+        settings = self.settings
+        snapshot = await self.state.behaviour.load()
+        extractor = Extractor(settings.features, own_addresses())
+        if snapshot is not None and snapshot.behaviour:
+            extractor.table.restore(snapshot.behaviour)
+        source = Tail(settings.source, snapshot.position if snapshot is not None else None)
+        model = self._stored_model()
+        learning = Learning(settings.classify.training_events) if model is None else None
+        self._tell_model(model)
+        return Pipeline(
+            source=source,
+            analysis=Analysis(
+                extractor, Classifier(settings.classify, model), learning, self._trained
+            ),
+            responder=responder,
+            store=self.state.behaviour,
+            flush_interval=settings.state.flush_interval,
+            clock=self.clock,
+            metrics=self.metrics,
+            health=self.health,
+            heartbeat=self._heartbeat,
+            listener=self._listener,
+        )
+
+    def _responder(self, firewall: Firewall) -> Responder:
+        settings = self.settings
+        audit = AuditLog(settings.state.directory / "audit.jsonl", self.clock)
+        chronicle = Chronicle(
+            self.ledger,
+            audit,
+            self.metrics,
+            self.health,
+            self.clock,
+            real=firewall.name != DryRun.name,
+        )
+        return Responder(
+            settings.respond,
+            self._never_block(),
+            self.ledger,
+            Enforcer(firewall, self.ledger, chronicle),
+            self.clock,
+        )
+
+    def _never_block(self) -> NeverBlock:
+        settings = self.settings
+        uses_firewall = settings.firewall.firewall != DryRun.name
+        return NeverBlock(
+            {
+                "NEVER_BLOCK": settings.respond.never_block,
+                "home network": settings.features.home_net,
+                "own address": own_addresses(),
+                "own gateway": gateways(),
+                "own DNS server": name_servers(),
+                "the firewall": addresses_of(settings.firewall.host) if uses_firewall else (),
+            }
+        )
+
+    def _firewall(self) -> Firewall:
+        settings = self.settings
+        if self.ledger_name == DryRun.name:
+            return DryRun(settings.firewall)
+        from ai_suricata.firewall.pfsense import PfSense  # noqa: PLC0415 - asyncssh, only where it is used
+
+        return PfSense(settings.firewall, self.metrics.command)
+
+    async def _first_reconcile(self, responder: Responder) -> None:
+        """Bring the tables in order before the first event, unless the firewall is away."""
+        self.health.set("firewall", Status.OK, "not asked yet")
+        try:
+            async with asyncio.timeout(RECONCILE_AT_START):
+                await responder.work(reconcile=True)
+        except TimeoutError:
+            self.health.set("firewall", Status.DEGRADED, "no answer yet; it is asked again")
+
+    def _stored_model(self) -> Model | None:
+        try:
+            return load(self._model_file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ArtifactError) as error:
+            log.error("the stored model is not used; a new one is learned", problem=str(error))
+            return None
+
+    @property
+    def _model_file(self) -> Path:
+        return self.settings.state.directory / "model.zip"
+
+    def _trained(self, model: Model) -> None:
+        self._tell_model(model)
+        log.info("learning period ended", model=model.version, rows=model.rows)
+        try:
+            replace(self._model_file, dump(model))
+        except StateError as error:
+            log.error(
+                "the model can't be stored; it is learned anew after a restart", problem=str(error)
+            )
+
+    def _tell_model(self, model: Model | None) -> None:
+        if model is None:
+            self.health.set("model", Status.OK, "learning; patterns judge alone")
+            self.metrics.model(NO_MODEL, 0)
+        else:
+            self.health.set("model", Status.OK, f"{model.version} serves")
+            self.metrics.model(model.version, model.rows)
+
+    def _heartbeat(self) -> None:
+        """Feed systemd's watchdog. The pipeline calls this: one that hangs starves it."""
+        interval = watchdog_interval()
+        now = asyncio.get_running_loop().time()
+        if interval is not None and now - self._beaten >= interval / 4:
+            self._beaten = now
+            notify("WATCHDOG=1")
+
+    def _handle_signals(self, stack: contextlib.AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+            stack.callback(loop.remove_signal_handler, number)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()

@@ -1,0 +1,123 @@
+"""From events to the feature vectors of the sources that are due to be scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ai_suricata.features.attribute import Attribution
+from ai_suricata.features.derive import derive
+from ai_suricata.features.evidence import gather
+from ai_suricata.features.home import HomeNetwork
+from ai_suricata.features.schedule import waves
+from ai_suricata.features.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from ai_suricata.config.settings import FeatureSettings
+    from ai_suricata.core.address import Network
+    from ai_suricata.core.event import Event
+    from ai_suricata.features.home import Party
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Sources at the moments at which they are due to be scored, in the order of the events."""
+
+    addresses: list[str]
+    home: NDArray[np.bool_]
+    times: NDArray[np.int64]
+    """Event time of the event that made the source due, microseconds."""
+    matrix: NDArray[np.float64]
+    """(points, len(FEATURES)), in the order of `core.schema`."""
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+
+class Extractor:
+    """Keeps the table of behaviour, and hands out feature vectors."""
+
+    def __init__(self, settings: FeatureSettings, own: Iterable[Network] = ()) -> None:
+        """`own`: addresses of this machine, which are at home too."""
+        self.home = HomeNetwork((*settings.home_net, *own))
+        self.attribution = Attribution(self.home)
+        self.table = Table(settings.max_sources)
+
+    def observe(self, events: Sequence[Event]) -> Points:
+        """Count the events for their owners; return the points at which owners are due."""
+        parts: list[Points] = []
+        counted: list[tuple[Event, int, Party]] = []
+        for event in events:
+            parties = self.attribution.parties(event)
+            if parties is None:
+                continue
+            owner, other = parties
+            row = self.table.find(owner.address, home=owner.home)
+            if row is None:
+                # What waits must be counted before rows go: it may be what keeps a row warm.
+                parts.append(self._count(counted))
+                counted = []
+                self.table.evict()
+                row = self.table.find(owner.address, home=owner.home)
+            counted.append((event, row, other))  # type: ignore[arg-type]  # evict made room
+        parts.append(self._count(counted))
+        return _joined(parts)
+
+    def export(self) -> dict[str, NDArray[np.generic]]:
+        """Return all that later verdicts depend on, as arrays for a snapshot."""
+        resolvers = np.array(self.attribution.export(), dtype=np.str_)
+        return {**self.table.export(), "resolvers": resolvers}
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take over a snapshot; the same events then come to the same verdicts as without one."""
+        self.table.restore(arrays)
+        if "resolvers" in arrays:  # a snapshot of the table alone has none
+            self.attribution.restore(arrays["resolvers"].tolist())
+
+    def _count(self, counted: list[tuple[Event, int, Party]]) -> Points:
+        """Apply events wave by wave, and take the vectors of those who are due after each."""
+        if not counted:
+            return _NO_POINTS
+        rows = np.array([row for _, row, _ in counted], dtype=np.int64)
+        times = np.array([event.time for event, _, _ in counted], dtype=np.int64)
+        evidence = gather([event for event, _, _ in counted], [other for _, _, other in counted])
+        due: list[int] = []
+        vectors: list[NDArray[np.float64]] = []
+        for wave in waves(self.table, rows, times):
+            self.table.apply(rows, times, np.array(wave.chosen, dtype=np.int64), evidence)
+            due.extend(wave.scored)
+            vectors.append(derive(self.table.columns, rows[np.array(wave.scored, dtype=np.int64)]))
+        self.table.clock += len(counted)
+        order = np.argsort(np.array(due, dtype=np.int64), kind="stable")
+        ordered = np.array(due, dtype=np.int64)[order]
+        return Points(
+            addresses=[self.table.addresses[row] for row in rows[ordered].tolist()],
+            home=self.table.columns.home[rows[ordered]],
+            times=times[ordered],
+            matrix=np.concatenate(vectors)[order],
+        )
+
+
+def _joined(parts: list[Points]) -> Points:
+    if len(parts) == 1:
+        return parts[0]
+    return Points(
+        addresses=[address for part in parts for address in part.addresses],
+        home=np.concatenate([part.home for part in parts]),
+        times=np.concatenate([part.times for part in parts]),
+        matrix=np.concatenate([part.matrix for part in parts]),
+    )
+
+
+_NO_POINTS = Points(
+    addresses=[],
+    home=np.zeros(0, np.bool_),
+    times=np.zeros(0, np.int64),
+    matrix=derive(Table(1).columns, np.zeros(0, np.int64)),
+)

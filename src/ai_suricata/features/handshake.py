@@ -1,0 +1,72 @@
+"""Which evidence no forged packet could have made.
+
+Someone who forges a source address never sees the answers, so he can't acknowledge the server's
+initial sequence number (RFC 793, 3.4; RFC 6528). A connection in which the server sent data or
+said goodbye has been acknowledged; a SYN, a lone ACK and a RST can all be forged, and so can
+everything in UDP and ICMP.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_suricata.core.event import Event
+
+_FIN, _SYN, _PSH, _ACK = 0x01, 0x02, 0x08, 0x10
+_ESTABLISHED = frozenset(
+    {"established", "fin_wait1", "fin_wait2", "close_wait", "last_ack", "time_wait", "closing"}
+)
+"""States that Suricata's stream engine reaches only by a right acknowledgement."""
+
+
+def flow_proven(event: Event) -> bool:
+    """Whether a flow record shows a completed TCP handshake."""
+    flow, tcp = event.flow, event.tcp
+    if event.proto != "TCP" or flow is None or flow.pkts_toclient == 0:
+        return False
+    if tcp is None:
+        # Without flags: only a protocol that was recognised speaks for data in both directions.
+        return event.app_proto not in {None, "failed"} and flow.state in {"established", "closed"}
+    client, server = _flags(tcp.tcp_flags_ts), _flags(tcp.tcp_flags_tc)
+    if not client & _ACK or not server & _SYN:
+        return False
+    return tcp.state in _ESTABLISHED or bool(server & (_PSH | _FIN))
+
+
+def flow_failed(event: Event) -> bool:
+    """Whether what was asked for was refused, never answered, or left half open."""
+    flow, tcp = event.flow, event.tcp
+    if flow is None:
+        return False
+    if event.proto == "TCP" and tcp is not None:
+        client, server = _flags(tcp.tcp_flags_ts), _flags(tcp.tcp_flags_tc)
+        opened = bool(client & _SYN)  # else it was picked up in mid-stream
+        return opened and not (client & _ACK and server & _SYN)
+    if event.proto == "TCP":
+        return (
+            event.app_proto is None
+            and flow.pkts_toclient <= flow.pkts_toserver
+            and (flow.pkts_toclient == 0 or flow.state == "new")
+        )
+    return flow.pkts_toclient == 0
+
+
+def alert_proven(event: Event) -> bool:
+    """Whether an alert was raised inside a completed handshake.
+
+    Suricata recognises an application protocol on TCP only in an established stream.
+    """
+    if event.proto != "TCP":
+        return False
+    if event.flow is not None and event.flow.pkts_toclient == 0:
+        return False
+    return event.http is not None or event.app_proto not in {None, "failed"}
+
+
+def _flags(text: str) -> int:
+    """TCP flags from Suricata's two hex digits; 0 where they are none."""
+    try:
+        return int(text, 16)
+    except ValueError:
+        return 0

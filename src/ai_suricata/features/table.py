@@ -1,0 +1,233 @@
+"""The behaviour of every known source address: one row each, in arrays side by side.
+
+An address costs the same however much it does (about 700 bytes and its name), and the table is
+bounded: when it is full, the rows that were touched longest ago go, a sixteenth at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ai_suricata.core.behaviour import (
+    DAY_COUNTERS,
+    DAY_SECONDS,
+    DAY_SKETCHES,
+    RECENT_COUNTERS,
+    RECENT_SECONDS,
+    RECENT_SKETCHES,
+    BehaviourSummary,
+    Counter,
+    Sketch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ai_suricata.features.evidence import Evidence
+
+SLOT = 30 * 1_000_000
+"""Microseconds of event time in a slot: windows begin and end on slots, and a source is scored
+at its first event in each."""
+_RECENT_SLOTS = RECENT_SECONDS * 1_000_000 // SLOT
+_DAY_SLOTS = DAY_SECONDS * 1_000_000 // SLOT
+_WORDS = 4  # 64 bits each
+_FIRST_ROWS = 1024
+_EVICTED_SHARE = 16
+_NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(slots=True)
+class Columns:
+    """The arrays, each with one entry a row. All of them are what a snapshot holds."""
+
+    counters: NDArray[np.int64]
+    """(rows, len(Counter))"""
+    sketches: NDArray[np.uint64]
+    """(rows, len(Sketch), 4): 256 bits each."""
+    first_seen: NDArray[np.int64]
+    """Event time, microseconds."""
+    last_seen: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    """Latest slot of event time; -1 before the first event."""
+    recent_start: NDArray[np.int64]
+    """Slot in which the recent window began."""
+    recent_first: NDArray[np.int64]
+    """Earliest event time in the recent window."""
+    day_start: NDArray[np.int64]
+    touched: NDArray[np.int64]
+    """Number of the last event that touched the row, counted over all events."""
+    home: NDArray[np.bool_]
+
+    @classmethod
+    def empty(cls, rows: int) -> Columns:
+        """Return arrays for `rows` rows that nothing is known of."""
+        return cls(
+            counters=np.zeros((rows, len(Counter)), np.int64),
+            sketches=np.zeros((rows, len(Sketch), _WORDS), np.uint64),
+            first_seen=np.full(rows, _NEVER, np.int64),
+            last_seen=np.full(rows, -1, np.int64),
+            slot=np.full(rows, -1, np.int64),
+            recent_start=np.full(rows, -1, np.int64),
+            recent_first=np.full(rows, _NEVER, np.int64),
+            day_start=np.full(rows, -1, np.int64),
+            touched=np.zeros(rows, np.int64),
+            home=np.zeros(rows, np.bool_),
+        )
+
+    def items(self) -> list[tuple[str, NDArray[np.generic]]]:
+        """Return (name, array) of each column."""
+        return [(name, getattr(self, name)) for name in self.__slots__]
+
+
+class Table:
+    """Rows by address."""
+
+    def __init__(self, capacity: int) -> None:
+        """`capacity`: most rows."""
+        self.capacity = capacity
+        self.columns = Columns.empty(min(capacity, _FIRST_ROWS))
+        self.row_of: dict[str, int] = {}
+        self.addresses: list[str] = []
+        self.evicted = 0
+        self.clock = 0
+        """Number of events that were applied so far."""
+        self._free: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.row_of)
+
+    def find(self, address: str, *, home: bool) -> int | None:
+        """Return the row of an address, a new one if need be, or None while the table is full."""
+        row = self.row_of.get(address)
+        if row is not None:
+            self.columns.home[row] = home  # a snapshot may be older than the present HOME_NET
+            return row
+        if self._free:
+            row = self._free.pop()
+            self.addresses[row] = address
+        elif len(self.addresses) < self.capacity:
+            row = len(self.addresses)
+            self.addresses.append(address)
+            self._grow()
+        else:
+            return None
+        self.row_of[address] = row
+        self.columns.home[row] = home
+        return row
+
+    def _grow(self) -> None:
+        have = len(self.columns.slot)
+        if len(self.addresses) <= have:
+            return
+        fresh = Columns.empty(min(self.capacity, 2 * have))
+        for name, array in fresh.items():
+            array[:have] = getattr(self.columns, name)
+        self.columns = fresh
+
+    def evict(self) -> None:
+        """Forget the sixteenth of the rows that was touched longest ago."""
+        count = max(1, len(self.row_of) // _EVICTED_SHARE)
+        rows = np.fromiter(self.row_of.values(), np.int64, len(self.row_of))
+        coldest = rows[np.argsort(self.columns.touched[rows], kind="stable")[:count]]
+        blank = Columns.empty(1)
+        for name, array in self.columns.items():
+            array[coldest] = getattr(blank, name)[0]
+        for row in coldest.tolist():
+            del self.row_of[self.addresses[row]]
+            self.addresses[row] = ""
+            self._free.append(row)
+        self.evicted += count
+
+    def apply(
+        self,
+        rows: NDArray[np.int64],
+        times: NDArray[np.int64],
+        chosen: NDArray[np.int64],
+        evidence: Evidence,
+    ) -> None:
+        """Add the evidence of the `chosen` events (ascending indices into `rows` and `times`).
+
+        All chosen events of one row lie in one slot of event time or before it: see `schedule`.
+        """
+        order = chosen[np.argsort(rows[chosen], kind="stable")]
+        touched, starts = np.unique(rows[order], return_index=True)
+        column = self.columns
+        latest = np.maximum.reduceat(times[order], starts)
+        earliest = np.minimum.reduceat(times[order], starts)
+        self._turn(touched, np.maximum(column.slot[touched], latest // SLOT))
+        column.counters[touched] += np.add.reduceat(evidence.added[order], starts, axis=0)
+        column.first_seen[touched] = np.minimum(column.first_seen[touched], earliest)
+        column.last_seen[touched] = np.maximum(column.last_seen[touched], latest)
+        column.recent_first[touched] = np.minimum(column.recent_first[touched], earliest)
+        column.touched[touched] = self.clock + np.maximum.reduceat(order, starts)
+        self._mark(rows, chosen, evidence)
+
+    def _turn(self, rows: NDArray[np.int64], slots: NDArray[np.int64]) -> None:
+        """Move the rows to their new slots, and begin new windows where the old ones have ended."""
+        column = self.columns
+        over = rows[(slots - column.recent_start[rows] >= _RECENT_SLOTS) | (column.slot[rows] < 0)]
+        column.counters[over, RECENT_COUNTERS] = 0
+        column.sketches[over, RECENT_SKETCHES] = 0
+        column.recent_first[over] = _NEVER
+        day_over = rows[(slots - column.day_start[rows] >= _DAY_SLOTS) | (column.slot[rows] < 0)]
+        column.counters[day_over, DAY_COUNTERS] = 0
+        column.sketches[day_over, DAY_SKETCHES] = 0
+        column.slot[rows] = slots
+        column.recent_start[over] = column.slot[over]
+        column.day_start[day_over] = column.slot[day_over]
+
+    def _mark(self, rows: NDArray[np.int64], chosen: NDArray[np.int64], evidence: Evidence) -> None:
+        """Set the sketches' bits of the chosen events."""
+        if not evidence.marks:
+            return
+        wanted = np.zeros(len(rows), np.bool_)
+        wanted[chosen] = True
+        marks = evidence.marks_array()
+        mine = marks[wanted[marks[:, 0]]]
+        bits = np.left_shift(np.uint64(1), (mine[:, 2] & 63).astype(np.uint64))
+        np.bitwise_or.at(
+            self.columns.sketches, (rows[mine[:, 0]], mine[:, 1], mine[:, 2] >> 6), bits
+        )
+
+    def summary(self, row: int) -> BehaviourSummary:
+        """Return what a list of sources shows of one row."""
+        column = self.columns
+        return BehaviourSummary(
+            address=self.addresses[row],
+            alerts=int(column.counters[row, Counter.TOTAL_ALERTS]),
+            events=int(column.counters[row, Counter.TOTAL_EVENTS]),
+            first_seen=int(column.first_seen[row]),
+            last_seen=int(column.last_seen[row]),
+        )
+
+    def top(self, count: int) -> list[tuple[str, int]]:
+        """Return the addresses with the most alerts, and how many."""
+        alerts = self.columns.counters[: len(self.addresses), Counter.TOTAL_ALERTS]
+        order = np.argsort(-alerts, kind="stable")[:count]
+        return [
+            (self.addresses[row], int(alerts[row])) for row in order.tolist() if alerts[row] > 0
+        ]
+
+    def export(self) -> dict[str, NDArray[np.generic]]:
+        """Return a copy of all rows as arrays, for a snapshot."""
+        rows = np.fromiter(self.row_of.values(), np.int64, len(self.row_of))
+        arrays = {name: array[rows] for name, array in self.columns.items()}
+        arrays["address"] = np.array(list(self.row_of), dtype=np.str_)
+        arrays["clock"] = np.array([self.clock], dtype=np.int64)
+        return arrays
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take over the rows of a snapshot into an empty table: the latest, where too many."""
+        addresses = arrays["address"].tolist()
+        keep = np.argsort(arrays["touched"], kind="stable")[-self.capacity :]
+        self.columns = Columns.empty(max(min(self.capacity, _FIRST_ROWS), len(keep)))
+        for name, array in self.columns.items():
+            array[: len(keep)] = arrays[name][keep]
+        self.addresses = [str(addresses[index]) for index in keep.tolist()]
+        self.row_of = {address: row for row, address in enumerate(self.addresses)}
+        self.clock = int(arrays["clock"][0])

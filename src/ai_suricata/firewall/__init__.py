@@ -1,0 +1,1 @@
+"""Where decisions are enforced: pf tables over SSH, and the dry run."""

@@ -1,0 +1,164 @@
+"""Joins the stages: reading, analysing, responding, storing. Holds no domain logic.
+
+Two queues' worth of work is bounded: batches that were read and wait, and wishes that the
+firewall has not confirmed. A slow stage slows the reading.
+
+A batch is done with when its verdicts are decided on and the decisions are in the ledger; only
+then does the position move past it. After a kill, what was not done with is read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ai_suricata.core.errors import StateError
+from ai_suricata.core.timestamp import MICROSECONDS
+from ai_suricata.state.base import Snapshot
+from ai_suricata.telemetry.health import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ai_suricata.analysis import Analysis, Result
+    from ai_suricata.core.clock import Clock
+    from ai_suricata.core.verdict import Verdict
+    from ai_suricata.respond.responder import Responder
+    from ai_suricata.source.base import Batch, Source
+    from ai_suricata.state.base import BehaviourStore
+    from ai_suricata.telemetry.health import Health
+    from ai_suricata.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING = 8
+"""Batches that were read and wait to be analysed."""
+_BEAT = 1.0  # seconds: how often an idle pipeline shows that it lives
+_TOP_SOURCES = 10
+
+
+class Pipeline:
+    """One source, one analysis, one responder, one store."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument a stage; only the daemon calls this
+        self,
+        source: Source,
+        analysis: Analysis,
+        responder: Responder,
+        store: BehaviourStore,
+        flush_interval: float,
+        clock: Clock,
+        metrics: Metrics,
+        health: Health,
+        heartbeat: Callable[[], None] = lambda: None,
+        listener: Callable[[Sequence[Verdict]], None] = lambda _verdicts: None,
+    ) -> None:
+        """`heartbeat` is called while work goes on; `listener` is handed every verdict."""
+        self.source = source
+        self.analysis = analysis
+        self.responder = responder
+        self.store = store
+        self.flush_interval = flush_interval
+        self.clock = clock
+        self.metrics = metrics
+        self.health = health
+        self._position = source.position
+        self._heartbeat = heartbeat
+        self._listener = listener
+        self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(MOST_WAITING)
+        self._unfinished = 0
+        self._changed = True  # the place of a first start must be known to the next one
+        self._flushed = clock.now()
+
+    async def run(self) -> None:
+        """Work until `stop`, then drain, store, and return. Whatever fails in a stage is raised."""
+        await self.flush()
+        async with asyncio.TaskGroup() as group:
+            enforcing = group.create_task(self.responder.run(), name="enforce")
+            group.create_task(self._read(), name="read")
+            await group.create_task(self._work(), name="analyse")
+            await self.responder.stop()
+            await enforcing
+        await self.flush()
+
+    def stop(self) -> None:
+        """Stop reading; what was read is still worked through."""
+        self.source.stop()
+
+    def lag(self) -> int:
+        """Return the bytes that are not worked through; a batch in a queue counts as one."""
+        return self.source.lag().bytes + self._unfinished
+
+    async def _read(self) -> None:
+        async for batch in self.source.batches():
+            self._unfinished += 1
+            await self._waiting.put(batch)
+            self.metrics.queue("analyse", self._waiting.qsize())
+        await self._waiting.put(None)
+
+    async def _work(self) -> None:
+        while True:
+            self._heartbeat()
+            try:
+                async with asyncio.timeout(min(_BEAT, self.flush_interval)):
+                    batch = await self._waiting.get()
+            except TimeoutError:
+                await self._idle()
+                continue
+            if batch is None:
+                return
+            await self._process(batch)
+            if self.clock.now() - self._flushed >= self.flush_interval:
+                await self.flush()
+
+    async def _process(self, batch: Batch) -> None:
+        started = self.clock.now()
+        result = self.analysis.lines(batch.lines)
+        result.rejected.update(batch.rejected)
+        await self.responder.respond(result.verdicts)
+        self._position = batch.position
+        self._changed = True
+        self._tell(result, self.clock.now() - started)
+        self._listener(result.verdicts)
+        self._unfinished -= 1
+        # The analysis does not wait for anything; let the other tasks have their turn.
+        await asyncio.sleep(0)
+
+    async def _idle(self) -> None:
+        self._tell_source()
+        if self._changed and self.clock.now() - self._flushed >= self.flush_interval:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Store behaviour and position as one. A store that fails is told, and tried again."""
+        if not self._changed:
+            return
+        started = self.clock.now()
+        snapshot = Snapshot(self._position, self.analysis.extractor.table.export())
+        self._flushed = started
+        try:
+            await self.store.save(snapshot)
+        except StateError as error:
+            self.metrics.flush(self.clock.now() - started, ok=False)
+            self.health.set("state", Status.DEGRADED, str(error))
+            return
+        self._changed = False
+        self.metrics.flush(self.clock.now() - started, ok=True)
+        self.health.set("state", Status.OK, "stored")
+
+    def _tell(self, result: Result, seconds: float) -> None:
+        metrics = self.metrics
+        metrics.batch(result.events, result.severities, result.rejected, seconds)
+        metrics.verdicts(result.verdicts)
+        metrics.anomaly(result.anomalies)
+        metrics.queue("analyse", self._waiting.qsize())
+        lag = None if result.latest < 0 else self.clock.now() - result.latest / MICROSECONDS
+        self._tell_source(lag)
+        metrics.top_sources(self.analysis.extractor.table.top(_TOP_SOURCES))
+
+    def _tell_source(self, lag_seconds: float | None = None) -> None:
+        self.metrics.source(self.source.lag().bytes, lag_seconds, self.source.rotations)
+        lack = self.source.waiting_for
+        self.health.set("source", Status.DEGRADED if lack else Status.OK, lack or "reading")

@@ -1,0 +1,1 @@
+"""From verdicts to decisions on the firewall: never-block, policy, ledger, enforcement."""

@@ -1,0 +1,25 @@
+"""How long: each return within the time of watching costs the next step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ai_suricata.core.decision import LedgerState
+
+if TYPE_CHECKING:
+    from ai_suricata.core.decision import LedgerEntry
+
+STEPS = (600.0, 3_600.0, 86_400.0, 604_800.0)
+"""Seconds: 10 minutes, 1 hour, 24 hours, 7 days."""
+
+
+def next_step(previous: LedgerEntry | None) -> int:
+    """Return the step for an address whose latest entry is `previous`, from 0."""
+    if previous is None or previous.state is LedgerState.REFUSED:
+        return 0
+    return min(previous.decision.step + 1, len(STEPS) - 1)
+
+
+def duration_of(step: int, fixed: float | None) -> float:
+    """Return the seconds of a step, or the fixed duration where the operator set one."""
+    return fixed if fixed is not None else STEPS[step]

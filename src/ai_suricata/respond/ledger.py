@@ -1,0 +1,131 @@
+"""Every decision with its state, in memory and on disk: disk first.
+
+A wish is durable before its command goes out. Whatever is in a firewall table because of us is
+therefore known here, whenever the daemon was killed, and is taken out again when its time ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ai_suricata.core.decision import LIVE, Decision, LedgerEntry, LedgerState, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ai_suricata.core.clock import Clock
+    from ai_suricata.state.base import LedgerStore
+
+_FORGETTABLE = frozenset({LedgerState.WATCHED, LedgerState.REFUSED})
+
+
+class Ledger:
+    """The latest entry of each target and table."""
+
+    def __init__(self, store: LedgerStore, clock: Clock) -> None:
+        """`store`: where entries are kept; `clock`: wall clock."""
+        self._store = store
+        self._clock = clock
+        self._entries: dict[tuple[str, Table], LedgerEntry] = {}
+        self._writing = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read what earlier runs left. Raises `StateError`."""
+        self._entries = {(e.target, e.decision.table): e for e in await self._store.load()}
+
+    def latest(self, target: str, table: Table) -> LedgerEntry | None:
+        """Return the latest entry of a target in a table."""
+        return self._entries.get((target, table))
+
+    def entries(self, table: Table | None = None) -> list[LedgerEntry]:
+        """Return all entries, or those of one table."""
+        return [e for e in self._entries.values() if table is None or e.decision.table is table]
+
+    def live(self, table: Table) -> list[LedgerEntry]:
+        """Return the entries of a table that are, or are to be, in it now."""
+        now = self._clock.now()
+        return [e for e in self.entries(table) if e.state in LIVE and e.expires_at > now]
+
+    def enforced(self, table: Table) -> list[LedgerEntry]:
+        """Return the entries that the firewall has confirmed."""
+        return [e for e in self.entries(table) if e.state is LedgerState.ENFORCED]
+
+    def pending(self, table: Table) -> list[LedgerEntry]:
+        """Return the live entries that the firewall has not confirmed yet."""
+        return [e for e in self.live(table) if e.state is not LedgerState.ENFORCED]
+
+    def ended(self, table: Table) -> list[LedgerEntry]:
+        """Return the entries whose time on the firewall is over, confirmed there or not."""
+        now = self._clock.now()
+        return [e for e in self.entries(table) if e.state in LIVE and e.expires_at <= now]
+
+    def next_end(self) -> float | None:
+        """Return the wall-clock seconds at which the next entry changes by itself."""
+        return min((entry.expires_at for entry in self._entries.values()), default=None)
+
+    async def request(self, decisions: Sequence[Decision]) -> list[LedgerEntry]:
+        """Record wishes, before any command goes out. `StateError`: nothing may be sent."""
+        now = self._clock.now()
+        return await self._write(
+            LedgerEntry(d, LedgerState.REQUESTED, now, d.decided_at + d.duration) for d in decisions
+        )
+
+    async def refuse(self, refused: Sequence[tuple[Decision, str]]) -> list[LedgerEntry]:
+        """Record decisions that are not carried out, and why."""
+        now = self._clock.now()
+        return await self._write(
+            LedgerEntry(d, LedgerState.REFUSED, now, now + d.duration, note) for d, note in refused
+        )
+
+    async def confirm(self, entries: Iterable[LedgerEntry]) -> None:
+        """Record that the firewall has proved these."""
+        await self._move(entries, LedgerState.ENFORCED)
+
+    async def fail(self, entries: Iterable[LedgerEntry], note: str) -> None:
+        """Record that the firewall said no, and what it said."""
+        await self._move(entries, LedgerState.FAILED, note)
+
+    async def release(self, entries: Iterable[LedgerEntry], note: str = "") -> None:
+        """Record that these are off the firewall; they are watched for as long again."""
+        now = self._clock.now()
+        await self._write(
+            msgspec.structs.replace(
+                entry,
+                state=LedgerState.WATCHED,
+                changed_at=now,
+                expires_at=now + entry.decision.duration,
+                note=note,
+            )
+            for entry in entries
+        )
+
+    async def forget(self) -> int:
+        """Drop the entries whose time of watching, or of refusal, has ended; return how many."""
+        now = self._clock.now()
+        over = [e for e in self.entries() if e.state in _FORGETTABLE and e.expires_at <= now]
+        await self._move(over, LedgerState.FORGOTTEN)
+        return len(over)
+
+    async def _move(
+        self, entries: Iterable[LedgerEntry], state: LedgerState, note: str = ""
+    ) -> None:
+        now = self._clock.now()
+        await self._write(
+            msgspec.structs.replace(entry, state=state, changed_at=now, note=note)
+            for entry in entries
+        )
+
+    async def _write(self, entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+        changed = list(entries)
+        async with self._writing:
+            await self._store.append(changed)
+            for entry in changed:
+                key = (entry.target, entry.decision.table)
+                if entry.state is LedgerState.FORGOTTEN:
+                    self._entries.pop(key, None)
+                else:
+                    self._entries[key] = entry
+        return changed

@@ -1,0 +1,85 @@
+"""From a verdict to a decision: a pure function, and the only place where it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_suricata.core.decision import LIVE, Decision, LedgerState, Table
+from ai_suricata.core.timestamp import MICROSECONDS
+from ai_suricata.core.verdict import Action
+from ai_suricata.respond.escalation import duration_of, next_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ai_suricata.config.settings import RespondSettings
+    from ai_suricata.core.decision import LedgerEntry
+    from ai_suricata.core.verdict import Verdict
+    from ai_suricata.respond.never_block import NeverBlock
+
+    Latest = Callable[[str, Table], LedgerEntry | None]
+    """Looks up the latest entry of a target in a table."""
+
+TABLE_OF_ACTION = {Action.BLOCK: Table.BLOCK, Action.RATE_LIMIT: Table.LIMIT}
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A decision, and why it is not to be carried out, where it is not."""
+
+    decision: Decision
+    refused: str = ""
+
+
+def rule(
+    verdict: Verdict, latest: Latest, never_block: NeverBlock, settings: RespondSettings, now: float
+) -> Ruling | None:
+    """Return what follows from a verdict, or None where nothing new does.
+
+    `now`: wall-clock seconds. An address that is in the table already, or whose refusal still
+    holds, gets no second ruling; a blocked one is not rate-limited besides.
+    """
+    table = TABLE_OF_ACTION.get(verdict.action)
+    if table is None or verdict.home:
+        return None
+    previous = latest(verdict.address, table)
+    if _holds(previous, now) or (
+        table is Table.LIMIT and _live(latest(verdict.address, Table.BLOCK))
+    ):
+        return None
+    step = next_step(previous)
+    fixed = settings.block_duration if table is Table.BLOCK else settings.limit_duration
+    decision = Decision(
+        target=verdict.address,
+        table=table,
+        duration=duration_of(step, fixed),
+        step=step,
+        decided_at=now,
+        event_time=verdict.time,
+        score=verdict.score,
+        reasons=verdict.reasons,
+        model_version=verdict.model_version,
+    )
+    return Ruling(decision, _refusal(decision, never_block, now))
+
+
+def _refusal(decision: Decision, never_block: NeverBlock, now: float) -> str:
+    reason = never_block.reason_for_text(decision.target)
+    if reason is not None:
+        return f"never blocked: {reason}"
+    age = now - decision.event_time / MICROSECONDS
+    if age > decision.duration:
+        return f"{age:.0f} s old, and it would have ended after {decision.duration:.0f} s"
+    return ""
+
+
+def _live(entry: LedgerEntry | None) -> bool:
+    return entry is not None and entry.state in LIVE
+
+
+def _holds(entry: LedgerEntry | None, now: float) -> bool:
+    """Whether an earlier decision, or its refusal, still stands."""
+    if entry is None:
+        return False
+    return _live(entry) or (entry.state is LedgerState.REFUSED and now < entry.expires_at)

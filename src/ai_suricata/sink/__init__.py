@@ -1,0 +1,1 @@
+"""Where verdicts and decisions are told: the audit log."""

@@ -1,0 +1,1 @@
+"""What must outlive a restart: behaviour with its position, and the ledger."""

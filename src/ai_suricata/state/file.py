@@ -1,0 +1,70 @@
+"""Files that are whole whatever happens: written beside, synced, renamed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ai_suricata.core.errors import StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_OWNER_ONLY = 0o600
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put `content` in the place of `path`, wholly or not at all, even if the power goes.
+
+    Raises `StateError` naming the path; the old content then stays.
+    """
+    beside = path.with_name(path.name + ".new")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StateError(
+            f"{path} can't be written: {error.strerror}; make room or grant the right"
+        ) from error
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add `content` to the end of `path` and wait until the disk has it.
+
+    Raises `StateError` naming the path, after cutting off what was written in part.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _OWNER_ONLY)
+        with os.fdopen(descriptor, "ab", buffering=0) as file:
+            before = os.fstat(file.fileno()).st_size
+            try:
+                _write_all(file.fileno(), content)
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), before)
+                raise
+    except OSError as error:
+        raise StateError(
+            f"{path} can't be written: {error.strerror}; make room or grant the right"
+        ) from error
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

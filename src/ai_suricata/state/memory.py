@@ -1,0 +1,194 @@
+"""State in memory, kept in two files of the state directory.
+
+`behaviour.npz` holds all rows and the position, replaced as a whole; `ledger-NAME.jsonl` is a
+journal of ledger entries, one JSON object a line, the latest line of a target being the valid
+one. Neither holds anything that is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import structlog
+
+from ai_suricata.core.decision import LedgerEntry, LedgerState
+from ai_suricata.core.errors import StateError
+from ai_suricata.core.position import Position
+from ai_suricata.core.schema import SCHEMA_DIGEST
+from ai_suricata.state.base import Snapshot
+from ai_suricata.state.file import append, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+log = structlog.get_logger(__name__)
+
+_LINES_BEFORE_COMPACTION = 1000
+_ENDED = frozenset({LedgerState.FORGOTTEN})
+_position = msgspec.json.Decoder(Position)
+_entry = msgspec.json.Decoder(LedgerEntry)
+
+
+class MemoryState:
+    """Both stores, in one folder."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Take the folder, and the name of the ledger (see `ledger_name`)."""
+        self.folder = folder
+        self.behaviour = BehaviourFile(folder / "behaviour.npz")
+        self.ledger = LedgerJournal(folder / f"ledger-{name}.jsonl")
+
+    async def open(self) -> None:
+        """Make the folder. Raises `StateError` where that is not allowed."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        except OSError as error:
+            raise StateError(
+                f"{self.folder} can't be made: {error.strerror}; "
+                "set STATE_DIR to a folder that this user may write"
+            ) from error
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+def ledger_name(firewall: str, *, dry_run: bool) -> str:
+    """Name the ledger of a firewall; a dry run's wishes are kept apart from a real one's."""
+    return "dry_run" if dry_run else firewall
+
+
+class BehaviourFile:
+    """Snapshots in one file."""
+
+    def __init__(self, path: Path) -> None:
+        """`path`: an .npz file."""
+        self.path = path
+
+    async def load(self) -> Snapshot | None:
+        """Return the snapshot, or None where there is no file. Raises `StateError`."""
+        return await asyncio.to_thread(self._load)
+
+    async def save(self, snapshot: Snapshot) -> None:
+        """Replace the file. Raises `StateError`; the old file then stays."""
+        await asyncio.to_thread(lambda: replace(self.path, _packed(snapshot)))
+
+    def _load(self) -> Snapshot | None:
+        try:
+            with np.load(self.path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            position = _position.decode(arrays.pop("position").tobytes())
+            schema = str(arrays.pop("schema"))
+        except FileNotFoundError:
+            return None
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            zipfile.BadZipFile,
+            msgspec.DecodeError,
+        ) as error:
+            raise StateError(
+                f"{self.path} can't be read ({error}); "
+                "move it away to start without what was learned"
+            ) from error
+        if schema != SCHEMA_DIGEST:
+            # The windows of another schema mean something else; the position is still right.
+            log.warning("behaviour of another version is left behind", file=str(self.path))
+            arrays = {}
+        return Snapshot(position, arrays)
+
+
+def _packed(snapshot: Snapshot) -> bytes:
+    extra: Mapping[str, NDArray[np.generic]] = {
+        "position": np.frombuffer(msgspec.json.encode(snapshot.position), dtype=np.uint8),
+        "schema": np.array(SCHEMA_DIGEST),
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **snapshot.behaviour, **extra)
+    return buffer.getvalue()
+
+
+class LedgerJournal:
+    """Ledger entries as lines of JSON."""
+
+    def __init__(self, path: Path) -> None:
+        """`path`: a .jsonl file; made at the first entry."""
+        self.path = path
+        self._lines = 0
+        self._latest: dict[tuple[str, str], LedgerEntry] = {}
+
+    async def load(self) -> list[LedgerEntry]:
+        """Return the latest entry of each target and table; mend a line that a crash cut short."""
+        await asyncio.to_thread(self._load)
+        return list(self._latest.values())
+
+    async def append(self, entries: Sequence[LedgerEntry]) -> None:
+        """Write the entries and wait for the disk. Raises `StateError`."""
+        if entries:
+            await asyncio.to_thread(self._append, entries)
+
+    def read(self) -> list[LedgerEntry]:
+        """Return the latest entries without mending anything, for those who only look."""
+        latest, _, _ = self._scan()
+        return list(latest.values())
+
+    def _load(self) -> None:
+        self._latest, self._lines, whole = self._scan()
+        if not whole or self._lines > _LINES_BEFORE_COMPACTION:
+            self._compact()
+
+    def _scan(self) -> tuple[dict[tuple[str, str], LedgerEntry], int, bool]:
+        """Return (latest entries, lines, whether every line was whole)."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return {}, 0, True
+        except OSError as error:
+            raise StateError(
+                f"{self.path} can't be read: {error.strerror}; grant the right"
+            ) from error
+        latest: dict[tuple[str, str], LedgerEntry] = {}
+        whole = lines[-1] == b""
+        for number, line in enumerate(lines[:-1] if whole else lines, start=1):
+            try:
+                _take(latest, _entry.decode(line))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                whole = False
+                if number < len(lines):
+                    log.error(
+                        "ledger line can't be read and is left out",
+                        file=str(self.path),
+                        line=number,
+                    )
+        return latest, len(lines) - 1, whole
+
+    def _append(self, entries: Sequence[LedgerEntry]) -> None:
+        append(self.path, b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
+        self._lines += len(entries)
+        for entry in entries:
+            _take(self._latest, entry)
+        if self._lines > _LINES_BEFORE_COMPACTION + 4 * len(self._latest):
+            self._compact()
+
+    def _compact(self) -> None:
+        """Write only what is still valid."""
+        entries = self._latest.values()
+        replace(self.path, b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
+        self._lines = len(self._latest)
+
+
+def _take(latest: dict[tuple[str, str], LedgerEntry], entry: LedgerEntry) -> None:
+    """Let an entry take the place of the earlier one of its target and table."""
+    key = (entry.target, entry.decision.table)
+    latest.pop(key, None)
+    if entry.state not in _ENDED:
+        latest[key] = entry
