@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ai_suricata.classify.estimator import Model
     from ai_suricata.config.settings import ClassifySettings
 
-ANOMALY_WEIGHT = 0.35
+ANOMALY_WEIGHT = 0.32
 """What the most unusual behaviour adds where no pattern is seen: it is logged, never blocked."""
 NO_MODEL = "none"
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ai_suricata.classify.estimator import Model
 
 _WORTH_SAYING = 0.5
+_UNSPOKEN = {"count", "distinct", "ratio"}
+"""Units that a number alone already says."""
 
 
 def explain(
@@ -37,10 +39,11 @@ def explain(
 
 def _unusual(model: Model, vector: NDArray[np.float64], anomaly: float) -> str:
     name, value, usual = oddest(model, vector)
-    unit = FEATURES[INDEX[name]].unit
+    feature = FEATURES[INDEX[name]]
+    unit = "" if feature.unit in _UNSPOKEN else f" {feature.unit}"
     return (
-        f"unusual on this network (anomaly {anomaly:.2f}): {name} {value:.4g} {unit}, "
-        f"usually up to {usual:.4g}"
+        f"unusual on this network (anomaly {anomaly:.2f}): {feature.meaning}: {value:,.6g}{unit}, "
+        f"usually up to {usual:,.6g}"
     )
 
 

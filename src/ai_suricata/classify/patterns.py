@@ -78,7 +78,7 @@ def _mostly_denied(v: Vectors) -> NDArray[np.bool_]:
 
 
 def _brute_force(v: Vectors) -> NDArray[np.float64]:
-    recent = ramp(v["login_attempts"], (8, 0.3), (14, 0.5), (22, 0.7), (32, 0.85), (64, 1.0))
+    recent = ramp(v["login_attempts"], (8, 0.3), (12, 0.5), (18, 0.7), (25, 0.85), (50, 1.0))
     slow = ramp(v["day_login_attempts"], (40, 0.3), (80, 0.5), (160, 0.7), (400, 0.85), (800, 1.0))
     # A client whose token has run out also gets 401 for ever: HTTP alone stays below a block.
     web = ramp(v["http_denied"], (20, 0.3), (50, 0.5), (150, 0.7), (600, 0.8)) * _mostly_denied(v)
@@ -118,7 +118,7 @@ def _signatures(alerts: NDArray[np.float64], distinct: NDArray[np.float64]) -> N
     # One signature may be wrong about a client, however often it says so; several rarely are.
     weight = np.minimum(alerts, 10.0) + 3.0 * distinct
     capped = np.where(distinct >= 2, 1.0, 0.65)  # noqa: PLR2004 - one signature, or several
-    score = ramp(weight, (4, 0.35), (8, 0.5), (14, 0.7), (20, 0.85), (30, 1.0))
+    score = ramp(weight, (4, 0.3), (8, 0.45), (14, 0.7), (20, 0.85), (30, 1.0))
     return np.minimum(score, capped) * (distinct >= 1)
 
 

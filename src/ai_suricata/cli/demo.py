@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ai_suricata.demo import Demo
 
 _ROWS = 12
+_REFRESH = 0.25  # seconds
+_PIPE_WIDTH = 140
 _KINDS = (
     "attackers, handshakes completed",
     "attackers, half-open scans",
@@ -70,20 +73,22 @@ async def _show(
     demo = Demo(folder, seconds)
     configure(demo.daemon.settings.telemetry)
     running = asyncio.ensure_future(demo.run())
-    with Live(_screen(demo), console=console, auto_refresh=False) as live:
+    with Live(console=console, auto_refresh=False, transient=True) as live:
         while not running.done():
-            await asyncio.wait((running,), timeout=0.25)
-            if console.is_terminal or running.done():
-                live.update(_screen(demo), refresh=True)
+            await asyncio.wait((running,), timeout=_REFRESH)
+            if console.is_terminal:
+                live.update(_screen(demo, brief=True), refresh=True)
     await running
     summary = demo.summary()
-    console.print(_summary(summary))
+    for part in (_screen(demo, brief=False), _summary(summary)):
+        console.print(part, width=None if console.is_terminal else _PIPE_WIDTH)
     if svg is not None:
         _export(demo, summary, svg)
     return summary
 
 
-def _screen(demo: Demo) -> Group:
+def _screen(demo: Demo, *, brief: bool) -> Group:
+    """Return what is known by now; `brief`: one line a source, to fit a screen that moves."""
     from rich.console import Group
     from rich.text import Text
 
@@ -92,10 +97,10 @@ def _screen(demo: Demo) -> Group:
         f"{board.written:,} of {board.total:,} events played · {len(board.worst):,} sources · "
         f"{board.verdicts:,} verdicts · http://127.0.0.1:{port}/metrics"
     )
-    return Group(head, _sources(demo))
+    return Group(head, _sources(demo, brief=brief))
 
 
-def _sources(demo: Demo) -> RichTable:
+def _sources(demo: Demo, *, brief: bool) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -106,7 +111,7 @@ def _sources(demo: Demo) -> RichTable:
     table = RichTable(title="Sources, the worst first", title_justify="left", expand=True)
     for column, width in (("source", 16), ("score", 5), ("level", 8), ("would be", 12)):
         table.add_column(column, min_width=width, no_wrap=True)
-    table.add_column("because", ratio=1)
+    table.add_column("because", ratio=1, no_wrap=brief, overflow="ellipsis" if brief else "fold")
     worst = sorted(demo.board.worst.values(), key=lambda verdict: -verdict.score)
     for verdict in [v for v in worst if v.level > Level.INFO][:_ROWS]:
         done = "blocked" if verdict.address in blocked else ""
@@ -116,7 +121,7 @@ def _sources(demo: Demo) -> RichTable:
             f"{verdict.score:.2f}",
             verdict.level.name,
             done,
-            Text("; ".join(verdict.reasons[:2])),
+            Text(verdict.reasons[0] if brief else "\n".join(verdict.reasons)),
             style=STYLE_OF_LEVEL.get(verdict.level.name, ""),
         )
     return table
@@ -140,6 +145,8 @@ def _export(demo: Demo, summary: Counter[tuple[str, str]], svg: Path) -> None:
     from rich.console import Console
 
     console = Console(record=True, width=150, file=io.StringIO(), force_terminal=True)
-    console.print(_screen(demo))
+    console.print(_screen(demo, brief=False))
     console.print(_summary(summary))
-    console.save_svg(str(svg), title="ai-suricata demo")
+    drawing = console.export_svg(title="ai-suricata demo")
+    # Whoever looks at the picture should not be made to fetch fonts from a third party.
+    svg.write_text(re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.DOTALL), encoding="utf-8")
