@@ -8,6 +8,7 @@ import structlog
 
 from ai_suricata.core.decision import LedgerState, Table
 from ai_suricata.core.timestamp import MICROSECONDS
+from ai_suricata.respond.enforcer import PUT_BACK
 from ai_suricata.telemetry.health import Status
 
 if TYPE_CHECKING:
@@ -76,17 +77,26 @@ class Chronicle:
             self._metrics.firewall(up=problem is None)
         said = "answers" if self._real else "dry run: nothing is sent"
         self._health.set("firewall", Status.DEGRADED if problem else Status.OK, problem or said)
+        self._count_active()
+
+    def ledger(self, problem: str | None) -> None:
+        """Tell how the ledger does."""
+        status = Status.DEGRADED if problem else Status.OK
+        self._health.set("ledger", status, problem or "written")
 
     def _count(self, entries: Sequence[LedgerEntry], state: LedgerState, note: str) -> None:
         metrics = self._metrics
         metrics.decisions(state.value, len(entries))
         if state is LedgerState.REFUSED and note.startswith("never blocked"):
             metrics.never_block_hit()
-        if state is LedgerState.ENFORCED:
+        if state is LedgerState.ENFORCED and note != PUT_BACK:
             now = self._clock.now()
             by_table = {table: [e for e in entries if e.decision.table is table] for table in Table}
             for table, mine in by_table.items():
                 ages = [now - entry.decision.event_time / MICROSECONDS for entry in mine]
                 metrics.enforced(table, ages)
+        self._count_active()
+
+    def _count_active(self) -> None:
         for table in Table:
-            metrics.active(table, len(self._ledger.enforced(table)))
+            self._metrics.active(table, len(self._ledger.enforced(table)))

@@ -17,8 +17,9 @@ from ai_suricata.chronicle import Chronicle
 from ai_suricata.classify.artifact import dump, load
 from ai_suricata.classify.ensemble import NO_MODEL, Classifier
 from ai_suricata.classify.learning import Learning
+from ai_suricata.config.change import change
 from ai_suricata.core.clock import Clock, SystemClock
-from ai_suricata.core.errors import ArtifactError, StateError
+from ai_suricata.core.errors import ArtifactError, ConfigError, StateError
 from ai_suricata.features.extract import Extractor
 from ai_suricata.firewall.dry_run import DryRun
 from ai_suricata.pipeline import Pipeline
@@ -32,9 +33,17 @@ from ai_suricata.source.tail import Tail
 from ai_suricata.state.file import replace
 from ai_suricata.state.memory import MemoryState, ledger_name
 from ai_suricata.telemetry.health import Health, Phase, Status
+from ai_suricata.telemetry.logs import configure
 from ai_suricata.telemetry.metrics import Metrics
 from ai_suricata.telemetry.server import MetricsServer
-from ai_suricata.telemetry.systemd import notify, status, watchdog_interval
+from ai_suricata.telemetry.systemd import (
+    READY,
+    STOPPING,
+    WATCHDOG,
+    notify,
+    status,
+    watchdog_interval,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,13 +56,17 @@ if TYPE_CHECKING:
     from ai_suricata.firewall.base import Firewall
 
     Listener = Callable[[Sequence[Verdict]], None]
+    Reload = Callable[[], Settings]
+    """Reads the settings again, raising `ConfigError`."""
 
 log = structlog.get_logger(__name__)
 
 RECONCILE_AT_START = 2.0
 """Seconds that the first reconciling may take before the daemon is ready without it."""
+READ_ON = 10.0
+"""Seconds after the first signal in which what was written before it is still read."""
 DRAIN = 20.0
-"""Seconds that the stages get to finish what was read, after the first signal."""
+"""Seconds after the first signal in which the stages finish what was read."""
 
 
 def stored_ledger(settings: Settings) -> tuple[str, list[LedgerEntry]]:
@@ -73,9 +86,14 @@ class Daemon:
         settings: Settings,
         listener: Listener = lambda _verdicts: None,
         clock: Clock | None = None,
+        reload: Reload | None = None,
     ) -> None:
-        """Take the settings; `listener` is handed every verdict, `clock` is the wall clock."""
+        """Take the settings; `listener` is handed every verdict, `clock` is the wall clock.
+
+        `reload`: what SIGHUP calls; without it, that signal has its usual meaning.
+        """
         self.settings = settings
+        self._reload = reload
         self.clock = clock or SystemClock()
         self.metrics = Metrics(self.clock)
         self.health = Health(self.clock)
@@ -87,27 +105,47 @@ class Daemon:
         self._listener = listener
         self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
+        self._stopping = False
+        self._overdue = False
+        self._reloading: asyncio.Task[None] | None = None
+        self._limits: tuple[asyncio.TimerHandle, ...] = ()
         self._beaten = 0.0
 
     async def run(self) -> None:
         """Start, work until a signal or `stop`, drain, and store."""
+        self._task = asyncio.current_task()
         self.health.enter(Phase.STARTING)
         try:
             await self._live()
+        except asyncio.CancelledError:
+            if not self._overdue:
+                self.health.enter(Phase.FAILED)
+                raise
+            log.warning(
+                "time to drain is over; what was not stored is read again at the next start"
+            )
         except BaseException:
             self.health.enter(Phase.FAILED)
             raise
         self.health.enter(Phase.STOPPED)
 
     def stop(self) -> None:
-        """Stop as on the first signal: what was read is still worked through."""
-        if self._pipeline is not None and self.health.phase is Phase.READY:
-            self.health.enter(Phase.DRAINING)
-            notify("STOPPING=1")
-            self._pipeline.stop()
-            asyncio.get_running_loop().call_later(DRAIN, self._cancel)
-        else:
-            self._cancel()
+        """Stop as on the first signal: what has been written by now is worked through."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self.health.enter(Phase.DRAINING)
+        notify(STOPPING)
+        if self._pipeline is not None:
+            self._drain(self._pipeline)
+
+    def _drain(self, pipeline: Pipeline) -> None:
+        pipeline.stop()
+        loop = asyncio.get_running_loop()
+        self._limits = (
+            loop.call_later(READ_ON, pipeline.stop_reading),
+            loop.call_later(DRAIN, self._give_up),
+        )
 
     def lag(self) -> int:
         """Return the bytes of the source that are not worked through yet."""
@@ -115,6 +153,7 @@ class Daemon:
 
     async def _live(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
+            self._handle_signals(stack)
             stack.enter_context(self.server)
             await self.state.open()
             stack.push_async_callback(self.state.close)
@@ -122,20 +161,23 @@ class Daemon:
             firewall = self._firewall()
             stack.push_async_callback(firewall.close)
             responder = self._responder(firewall)
-            self._pipeline = await self._build(responder)
+            pipeline = await self._build(responder)
             await self._first_reconcile(responder)
-            self._handle_signals(stack)
-            self.health.enter(Phase.READY)
-            notify("READY=1", status("reading"))
-            self._task = asyncio.ensure_future(self._pipeline.run())
-            await self._task
+            self._pipeline = pipeline
+            if self._stopping:
+                self._drain(pipeline)
+            else:
+                self.health.enter(Phase.READY)
+                notify(READY, status("reading"))
+            stack.callback(self._forget_limits)
+            await pipeline.run()
 
     async def _build(self, responder: Responder) -> Pipeline:
         settings = self.settings
         snapshot = await self.state.behaviour.load()
         extractor = Extractor(settings.features, own_addresses())
         if snapshot is not None and snapshot.behaviour:
-            extractor.table.restore(snapshot.behaviour)
+            extractor.restore(snapshot.behaviour)
         source = Tail(settings.source, snapshot.position if snapshot is not None else None)
         model = self._stored_model()
         learning = Learning(settings.classify.training_events) if model is None else None
@@ -168,9 +210,8 @@ class Daemon:
         )
         return Responder(
             settings.respond,
-            self._never_block(),
             self.ledger,
-            Enforcer(firewall, self.ledger, chronicle),
+            Enforcer(firewall, self.ledger, self._never_block(), chronicle),
             self.clock,
         )
 
@@ -199,11 +240,8 @@ class Daemon:
     async def _first_reconcile(self, responder: Responder) -> None:
         """Bring the tables in order before the first event, unless the firewall is away."""
         self.health.set("firewall", Status.OK, "not asked yet")
-        try:
-            async with asyncio.timeout(RECONCILE_AT_START):
-                await responder.work(reconcile=True)
-        except TimeoutError:
-            self.health.set("firewall", Status.DEGRADED, "no answer yet; it is asked again")
+        if not await responder.start(RECONCILE_AT_START):
+            responder.enforcer.witness.firewall("no answer yet; it is asked again")
 
     def _stored_model(self) -> Model | None:
         try:
@@ -242,13 +280,63 @@ class Daemon:
         now = asyncio.get_running_loop().time()
         if interval is not None and now - self._beaten >= interval / 4:
             self._beaten = now
-            notify("WATCHDOG=1")
+            notify(WATCHDOG)
 
     def _handle_signals(self, stack: contextlib.AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+        handlers = {signal.SIGTERM: self._on_signal, signal.SIGINT: self._on_signal}
+        if self._reload is not None:
+            handlers[signal.SIGHUP] = self._on_hangup
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
             stack.callback(loop.remove_signal_handler, number)
+
+    def _on_signal(self) -> None:
+        """Stop at the first signal, and at once at the second."""
+        if self._stopping:
+            self._cancel()
+        else:
+            self.stop()
+
+    def _on_hangup(self) -> None:
+        self._reloading = asyncio.create_task(self.reload(), name="reload")
+
+    async def reload(self) -> None:
+        """Read the configuration again, and take what may change at once.
+
+        Wrong settings change nothing, and are named; so is what waits for a restart.
+        """
+        if self._reload is None or self._pipeline is None:
+            log.warning("configuration is not read again before the start is over")
+            return
+        try:
+            found = change(self.settings, await asyncio.to_thread(self._reload))
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("wrong setting; the settings stay as they were", problem=problem)
+            return
+        self.settings = found.settings
+        never_block = await asyncio.to_thread(self._never_block)
+        self._apply(self._pipeline, never_block)
+        if {"LOG_LEVEL", "LOG_FORMAT"}.intersection(found.taken):
+            configure(self.settings.telemetry)
+        log.info("configuration read again", changed=list(found.taken))
+        if found.later:
+            log.warning("changed settings that need a restart", settings=list(found.later))
+
+    def _apply(self, pipeline: Pipeline, never_block: NeverBlock) -> None:
+        settings = self.settings
+        analysis = pipeline.analysis
+        analysis.classifier = Classifier(settings.classify, analysis.classifier.model)
+        pipeline.responder.reload(settings.respond, never_block)
+
+    def _give_up(self) -> None:
+        self._overdue = True
+        self._cancel()
+
+    def _forget_limits(self) -> None:
+        for limit in self._limits:
+            limit.cancel()
 
     def _cancel(self) -> None:
         if self._task is not None:

@@ -77,23 +77,26 @@ class Demo:
         self._events = recorded(samples / "lab.json.gz")
         self.board.total = len(self._events)
         self.daemon = Daemon(_settings(folder, self.eve), self.board.take)
+        self.port = 0
+        """Where the metrics are served; 0 before that."""
 
     async def run(self) -> None:
         """Start the daemon, play the sample, wait until all of it was decided on, and stop."""
         self.eve.touch()
         serving = asyncio.ensure_future(self.daemon.run())
         playing = asyncio.ensure_future(self._play())
-        done, _ = await asyncio.wait((serving, playing), return_when=asyncio.FIRST_COMPLETED)
-        if serving in done:
+        await asyncio.wait((serving, playing), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
             playing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await playing
         else:
             self.daemon.stop()
         await serving
+        with contextlib.suppress(asyncio.CancelledError):
+            await playing
 
     async def _play(self) -> None:
         await self._until(lambda: self.daemon.health.ready)
+        self.port = self.daemon.server.port
         lines = ending_at(self._events, int(self.daemon.clock.now() * MICROSECONDS))
         steps = max(1, int(self.seconds * _STEPS_A_SECOND))
         with self.eve.open("ab", buffering=0) as file:

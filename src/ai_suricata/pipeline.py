@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 MOST_WAITING = 8
 """Batches that were read and wait to be analysed."""
 _BEAT = 1.0  # seconds: how often an idle pipeline shows that it lives
+_LAST_LOOK = 0.25  # seconds: how long the source may take to see a new file
 _TOP_SOURCES = 10
 
 
@@ -69,6 +70,8 @@ class Pipeline:
         self._listener = listener
         self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(MOST_WAITING)
         self._unfinished = 0
+        self._owed: int | None = None  # bytes to read before stopping; None: not asked to stop
+        self._quiet = 0  # turns without a batch
         self._changed = True  # the place of a first start must be known to the next one
         self._flushed = clock.now()
 
@@ -79,12 +82,21 @@ class Pipeline:
             enforcing = group.create_task(self.responder.run(), name="enforce")
             group.create_task(self._read(), name="read")
             await group.create_task(self._work(), name="analyse")
-            await self.responder.stop()
+            await self.flush()
+            self.responder.stop()
             await enforcing
-        await self.flush()
 
     def stop(self) -> None:
-        """Stop reading; what was read is still worked through."""
+        """Read what has been written by now, then stop; what was read is worked through."""
+        # A file that has just been made or rotated counts only once the source has seen it.
+        asyncio.get_running_loop().call_later(_LAST_LOOK, self._measure)
+
+    def _measure(self) -> None:
+        self._owed = self.source.lag().bytes
+        self._stop_when_read()
+
+    def stop_reading(self) -> None:
+        """Stop reading at once; what was read is worked through."""
         self.source.stop()
 
     def lag(self) -> int:
@@ -96,7 +108,14 @@ class Pipeline:
             self._unfinished += 1
             await self._waiting.put(batch)
             self.metrics.queue("analyse", self._waiting.qsize())
+            if self._owed is not None:
+                self._owed -= sum(len(line) + 1 for line in batch.lines)
+                self._stop_when_read()
         await self._waiting.put(None)
+
+    def _stop_when_read(self) -> None:
+        if self._owed is not None and self._owed <= 0:
+            self.source.stop()
 
     async def _work(self) -> None:
         while True:
@@ -114,6 +133,7 @@ class Pipeline:
                 await self.flush()
 
     async def _process(self, batch: Batch) -> None:
+        self._quiet = 0
         started = self.clock.now()
         result = self.analysis.lines(batch.lines)
         result.rejected.update(batch.rejected)
@@ -127,16 +147,22 @@ class Pipeline:
         await asyncio.sleep(0)
 
     async def _idle(self) -> None:
+        self._quiet += 1
+        if self._owed is not None and self._quiet > 1:
+            self.source.stop()  # what is owed is a line without an end, and nobody ends it
         self._tell_source()
         if self._changed and self.clock.now() - self._flushed >= self.flush_interval:
             await self.flush()
 
     async def flush(self) -> None:
-        """Store behaviour and position as one. A store that fails is told, and tried again."""
-        if not self._changed:
+        """Store behaviour and position as one. A store that fails is told, and tried again.
+
+        While decisions wait for the ledger, the position stays: after a kill they are made again.
+        """
+        if not self._changed or self.responder.unsaved:
             return
         started = self.clock.now()
-        snapshot = Snapshot(self._position, self.analysis.extractor.table.export())
+        snapshot = Snapshot(self._position, self.analysis.extractor.export())
         self._flushed = started
         try:
             await self.store.save(snapshot)

@@ -23,9 +23,7 @@ def recorded(path: Path) -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in file]
 
 
-def ending_at(
-    events: Iterable[dict[str, Any]], moment: int, faster: float = 1.0
-) -> list[bytes]:
+def ending_at(events: Iterable[dict[str, Any]], moment: int, faster: float = 1.0) -> list[bytes]:
     """Return the events as lines, moved in time so that the latest is `moment` (microseconds).
 
     `faster`: by how much the time between events shrinks. Rates rise with it.

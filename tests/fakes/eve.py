@@ -58,12 +58,8 @@ def stamp(at: float) -> str:
 
 def _record(kind: str, src: str, dest: str, at: float, port: int | None, **rest: object) -> Record:
     sides = {"src_ip": src, "src_port": 40_000, "dest_ip": dest, "dest_port": port}
-    known = {name: value for name, value in {**sides, "proto": "TCP", **rest}.items()}
-    return {
-        "timestamp": stamp(at),
-        "event_type": kind,
-        **{name: value for name, value in known.items() if value is not None},
-    }
+    record = {"timestamp": stamp(at), "event_type": kind, **sides, "proto": "TCP", **rest}
+    return {name: value for name, value in record.items() if value is not None}
 
 
 def flow(
@@ -79,9 +75,10 @@ def flow(
     written: float | None = None,
     **rest: object,
 ) -> Record:
-    """A connection that began at `at`; its record is written a minute after its end, or `written`.
+    """Return a connection that began at `at`.
 
-    `sent` and `received`: packets and bytes.
+    Its record is written a minute after its end, or at `written`. `sent` and `received` are
+    (packets, bytes).
     """
     end = at + seconds
     counters = {
@@ -104,7 +101,7 @@ def flow(
 def refused(
     src: str = STRANGER, dest: str = SERVER, at: float = 0.0, port: int | None = 81
 ) -> Record:
-    """A SYN that was answered with RST."""
+    """Return a SYN that was answered with RST."""
     return flow(src, dest, at, port, tcp=REFUSED, sent=(1, 60), received=(1, 54), seconds=0)
 
 
@@ -115,13 +112,13 @@ def silent(
     port: int | None = 81,
     proto: str = "TCP",
 ) -> Record:
-    """A packet that nobody answered."""
+    """Return a packet that nobody answered."""
     tcp = SILENT if proto == "TCP" else None
     return flow(src, dest, at, port, tcp=tcp, sent=(1, 60), received=(0, 0), seconds=0, proto=proto)
 
 
 def login(src: str = STRANGER, dest: str = SERVER, at: float = 0.0) -> Record:
-    """A short, completed session on the port of sshd: a password that was tried."""
+    """Return a short, completed session on the port of sshd: a password that was tried."""
     return flow(src, dest, at, 22, app_proto="ssh", sent=(14, 2200), received=(14, 2900))
 
 
@@ -138,7 +135,7 @@ def alert(
     opener: str | None = None,
     **rest: object,
 ) -> Record:
-    """An alert; `opener` is `flow.src_ip`, as Suricata 7 writes it."""
+    """Return an alert; `opener` is `flow.src_ip`, as Suricata 7 writes it."""
     told = {
         "signature_id": sid,
         "signature": signature,
@@ -158,27 +155,33 @@ def http(
     url: str = "/",
     status: int | None = 200,
 ) -> Record:
-    """A request and its answer."""
+    """Return a request and its answer."""
     request = {"http_method": "GET", "url": url, "status": status}
     return _record("http", src, dest, at, 80, http=request)
 
 
-def dns(
-    src: str = WORKSTATION, dest: str = PEER, at: float = 0.0, kind: str = "query", **rest: object
+def dns(  # noqa: PLR0917 - the parts of a record
+    src: str = WORKSTATION,
+    dest: str = PEER,
+    at: float = 0.0,
+    kind: str = "query",
+    rcode: str | None = None,
+    ports: tuple[int, int] = (40_000, 53),
 ) -> Record:
-    """A question (or answer, by `kind`) over UDP."""
-    return _record("dns", src, dest, at, 53, proto="UDP", dns={"type": kind, **rest})
+    """Return a question (or answer, by `kind`) over UDP."""
+    told = {"type": kind, "rcode": rcode}
+    return _record("dns", src, dest, at, ports[1], proto="UDP", dns=told, src_port=ports[0])
 
 
 def other(kind: str, src: str = STRANGER, dest: str = SERVER, at: float = 0.0) -> Record:
-    """An event of a kind whose own fields do not matter: tls, ssh, anomaly, fileinfo."""
+    """Return an event of a kind whose own fields do not matter: tls, ssh, anomaly, fileinfo."""
     return _record(kind, src, dest, at, 443)
 
 
 def ftp(
     src: str = STRANGER, dest: str = SERVER, at: float = 0.0, code: str | None = "530"
 ) -> Record:
-    """A reply of an FTP server; 530 refuses a password."""
+    """Return a reply of an FTP server; 530 refuses a password."""
     reply = {"completion_code": [code]} if code is not None else {}
     return _record("ftp", src, dest, at, 21, ftp=reply)
 
@@ -201,10 +204,14 @@ def settings(**variables: str) -> Settings:
 
 
 def analysis(
-    *, capacity: int | None = None, model: Model | None = None, learn: bool = False, **names: str
+    chosen: Settings | None = None,
+    *,
+    capacity: int | None = None,
+    model: Model | None = None,
+    learn: bool = False,
 ) -> Analysis:
     """Return a fresh analysis; `capacity` may be less than what an operator is allowed."""
-    chosen = settings(**names)
+    chosen = chosen or settings()
     extractor = Extractor(chosen.features)
     if capacity is not None:
         extractor.table = Table(capacity)
@@ -214,7 +221,7 @@ def analysis(
 
 def verdicts(records: Iterable[Record], **names: str) -> list[Verdict]:
     """Return all verdicts of the records, of patterns alone, in one batch."""
-    return analysis(**names).lines([line(record) for record in records]).verdicts
+    return analysis(settings(**names)).lines([line(record) for record in records]).verdicts
 
 
 def worst(records: Iterable[Record], **names: str) -> Verdict:

@@ -63,16 +63,21 @@ def namespaces(pid: int) -> list[str]:
     return [line for line in listed.stdout.splitlines() if line.startswith(f"aisl-{pid}-")]
 
 
-def processes(folder: Path) -> list[str]:
-    """Return the command lines of processes that refer to a folder."""
+def identities(pid: int) -> set[str]:
+    """Return what the kernel calls those namespaces: processes are found by it after the name."""
+    names = [line.split()[0] for line in namespaces(pid)]
+    return {f"net:[{Path('/run/netns', name).stat().st_ino}]" for name in names}
+
+
+def inhabitants(nets: set[str]) -> list[int]:
+    """Return the processes that live in one of these network namespaces."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for link in Path("/proc").glob("[0-9]*/ns/net"):
         try:
-            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(link.readlink()) in nets:
+                found.append(int(link.parts[2]))
         except OSError:
             continue  # it has just ended
-        if str(folder) in line:
-            found.append(line)
     return found
 
 
@@ -85,19 +90,22 @@ def await_step(process: subprocess.Popen[str], step: str) -> None:
     pytest.fail(f"the lab ended before {step!r}: {process.communicate()[1]}")
 
 
-def assert_nothing_left(process: subprocess.Popen[str], tmp_path: Path) -> None:
+def assert_nothing_left(pid: int, nets: set[str], folder: Path) -> None:
     """Check that the lab's namespaces, processes and temporary files are gone."""
-    assert [] == namespaces(process.pid)
-    assert [] == processes(tmp_path)
-    assert [] == list(tmp_path.glob("aisl-*"))
+    assert [] == namespaces(pid)
+    assert [] == inhabitants(nets)
+    assert [] == list(folder.glob("aisl-*"))
 
 
 def test_short_run(lab: Callable[[str], subprocess.Popen[str]], tmp_path: Path) -> None:
     """A short run has labelled events of every kind of actor, and leaves only its output."""
     process = lab("0.2")
+    await_step(process, "syn-flood")
+    nets = identities(process.pid)
+    assert inhabitants(nets)
     _, errors = process.communicate(timeout=LIMIT)
     assert (0, "") == (process.returncode, errors)
-    assert_nothing_left(process, tmp_path)
+    assert_nothing_left(process.pid, nets, tmp_path)
 
     actors = read_labels(tmp_path / "out" / "labels.csv")
     events = [event for _, event in read_events(tmp_path / "out" / "eve.json")]
@@ -117,7 +125,8 @@ def test_interrupted_run_cleans_up(
     """A lab that is stopped in the middle of its traffic takes everything down and says so."""
     process = lab("5")
     await_step(process, "traffic")
-    assert namespaces(process.pid)
+    nets = identities(process.pid)
+    assert inhabitants(nets)
     begin = time.monotonic()
     process.send_signal(ending)
     _, errors = process.communicate(timeout=LIMIT)
@@ -125,7 +134,7 @@ def test_interrupted_run_cleans_up(
     assert 130 == process.returncode
     assert "stopped, and cleaned up" in errors
     assert 60 > time.monotonic() - begin
-    assert_nothing_left(process, tmp_path)
+    assert_nothing_left(process.pid, nets, tmp_path)
 
 
 def test_folder_with_a_run_is_not_overwritten(

@@ -97,6 +97,9 @@ def _check(metadata: Metadata, forest: bytes) -> None:
         "features in another order": metadata.features != FEATURE_NAMES,
         "its forest is not the one that was stored": metadata.forest_digest != _digest(forest),
         "its scale runs backwards": not metadata.middle < metadata.top,
+        "usual values of another number of features": (
+            {len(metadata.median), len(metadata.high)} != {len(FEATURE_NAMES)}
+        ),
     }
     for problem, found in wrong.items():
         if found:
@@ -104,6 +107,25 @@ def _check(metadata: Metadata, forest: bytes) -> None:
 
 
 def _forest(content: bytes) -> IsolationForest:
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - loads scikit-learn
+
+    try:
+        forest = _loaded(content)
+    except ArtifactError:
+        raise
+    # skops takes the shape of what it reads for granted: a damaged file ends in whatever error
+    # its own code comes upon first.
+    except Exception as error:
+        raise ArtifactError(f"the model artifact holds no forest: {error}") from error
+    if not isinstance(forest, IsolationForest):
+        raise ArtifactError("the model artifact holds something that is no isolation forest")
+    width = getattr(forest, "n_features_in_", 0)  # only a trained one has it
+    if width != len(FEATURE_NAMES):
+        raise ArtifactError(f"the forest takes {width} features, not {len(FEATURE_NAMES)}")
+    return forest
+
+
+def _loaded(content: bytes) -> object:
     from skops.io import get_untrusted_types, loads  # noqa: PLC0415 - loads scikit-learn
 
     strange = sorted(set(get_untrusted_types(data=content)) - _TRUSTED)
@@ -111,12 +133,8 @@ def _forest(content: bytes) -> IsolationForest:
         raise ArtifactError(
             f"the model artifact holds types that no model needs: {', '.join(strange)}"
         )
-    forest: IsolationForest = loads(content, trusted=sorted(_TRUSTED))
-    if forest.n_features_in_ != len(FEATURE_NAMES):
-        raise ArtifactError(
-            f"the forest takes {forest.n_features_in_} features, not {len(FEATURE_NAMES)}"
-        )
-    return forest
+    loaded: object = loads(content, trusted=sorted(_TRUSTED))
+    return loaded
 
 
 def _digest(content: bytes) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ai_suricata.classify.estimator import Model
 
 _WORTH_SAYING = 0.5
+_THOUSAND = 1000
 _UNSPOKEN = {"count", "distinct", "ratio"}
 """Units that a number alone already says."""
 
@@ -42,9 +43,14 @@ def _unusual(model: Model, vector: NDArray[np.float64], anomaly: float) -> str:
     feature = FEATURES[INDEX[name]]
     unit = "" if feature.unit in _UNSPOKEN else f" {feature.unit}"
     return (
-        f"unusual on this network (anomaly {anomaly:.2f}): {feature.meaning}: {value:,.6g}{unit}, "
-        f"usually up to {usual:,.6g}"
+        f"unusual on this network (anomaly {anomaly:.2f}): {feature.meaning}: "
+        f"{_number(value)}{unit}, usually up to {_number(usual)}"
     )
+
+
+def _number(value: float) -> str:
+    """Write a number as people do: thousands with commas, small ones to three places."""
+    return f"{value:,.0f}" if value >= _THOUSAND else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def _faint(values: dict[str, float]) -> str:

@@ -92,7 +92,7 @@ def _screen(demo: Demo, *, brief: bool) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    board, port = demo.board, demo.daemon.server.port
+    board, port = demo.board, demo.port
     head = Text(
         f"{board.written:,} of {board.total:,} events played · {len(board.worst):,} sources · "
         f"{board.verdicts:,} verdicts · http://127.0.0.1:{port}/metrics"

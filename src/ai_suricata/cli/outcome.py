@@ -40,18 +40,24 @@ def fail(code: Exit, *sentences: str) -> NoReturn:
     raise typer.Exit(code)
 
 
-def settings_of(config: Path | None, **environment: str) -> Settings:
-    """Return the settings, or end the program naming each wrong one.
+def load_settings(config: Path | None, **environment: str) -> Settings:
+    """Return the settings of the file, or of ./config.env, with the environment over them.
 
-    `environment`: variables that a command's own options set.
+    `environment`: variables that a command's own options set. Raises `ConfigError`.
     """
     import os
 
     from ai_suricata.config.load import load
-    from ai_suricata.core.errors import ConfigError
 
     path = config if config is not None or not _DEFAULT.exists() else _DEFAULT
+    return load(path, {**os.environ, **environment})
+
+
+def settings_of(config: Path | None, **environment: str) -> Settings:
+    """Return the settings as `load_settings`, or end the program naming each wrong one."""
+    from ai_suricata.core.errors import ConfigError
+
     try:
-        return load(path, {**os.environ, **environment})
+        return load_settings(config, **environment)
     except ConfigError as error:
         fail(Exit.USAGE, *error.problems)

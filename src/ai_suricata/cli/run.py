@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ai_suricata.cli.outcome import ConfigFile, Exit, fail, settings_of
+from ai_suricata.cli.outcome import ConfigFile, Exit, fail, load_settings, settings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ai_suricata.config.settings import Settings
 
 
 def run(config: ConfigFile = None) -> None:
     """Follow eve.json, and block attackers where the settings say so, until SIGTERM.
+
+    SIGHUP reads the configuration again: thresholds, durations, NEVER_BLOCK, AUTO_BLOCK and the
+    log's settings take effect at once; the log names those that need a restart.
 
     Exit codes: 0 stopped as asked, 1 could not go on, 2 a setting is wrong.
 
@@ -24,7 +29,7 @@ def run(config: ConfigFile = None) -> None:
 
     configure(settings.telemetry)
     try:
-        _serve(settings)
+        _serve(settings, lambda: load_settings(config))
     except ConfigError as error:
         fail(Exit.USAGE, *error.problems)
     except StateError as error:
@@ -36,10 +41,10 @@ def run(config: ConfigFile = None) -> None:
         )
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, reload: Callable[[], Settings]) -> None:
     import uvloop
 
     from ai_suricata.daemon import Daemon
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Daemon(settings).run())
+        runner.run(Daemon(settings, reload=reload).run())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field
-from pydantic.config import JsonDict
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -16,6 +15,9 @@ from pydantic_settings import (
 )
 
 from ai_suricata.core.address import Network, parse_network
+
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
 
 
 class Group(BaseSettings):

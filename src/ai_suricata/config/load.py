@@ -109,6 +109,9 @@ def _sentence(kind: type[Group], detail: ErrorDetails) -> str:
         return text
     shown = MASK if "SecretStr" in str(field.annotation) else repr(detail["input"])
     advice = _ADVICE.get(detail["type"], f"it is meant for: {field.description}")
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "shown" in extra:
+        advice += f", or {extra['shown']}"
     return f"{name}={shown}: {text[0].lower()}{text[1:]}; {advice}"
 
 

@@ -260,7 +260,11 @@ class StateSettings(Group):
 class RedisSettings(Group):
     """What `state.redis` takes. Read and checked, but not used before REDIS_ENABLED can be true."""
 
-    url: SecretStr | None = setting("REDIS_URL", None, "wins over the parts below")
+    url: SecretStr | None = setting(
+        "REDIS_URL",
+        None,
+        "redis://, rediss:// (TLS) or unix://; what it says wins over the parts below",
+    )
     host: str = setting("REDIS_HOST", "localhost", "name or address")
     port: int = setting("REDIS_PORT", 6379, "port", ge=1, le=65535)
     db: int = setting("REDIS_DB", 0, "number of the database", ge=0)
@@ -271,13 +275,38 @@ class RedisSettings(Group):
         "REDIS_SOCKET_TIMEOUT", 2.0, "longest wait for one answer", unit="seconds", gt=0, le=60
     )
     socket_keepalive: bool = setting("REDIS_SOCKET_KEEPALIVE", True, "TCP keepalive")
-    tls: bool = setting("REDIS_TLS", False, "speak TLS")
+    tls: bool = setting("REDIS_TLS", False, "speak TLS, with Sentinels too")
     tls_ca: Path | None = setting("REDIS_TLS_CA", None, "file with the CA's certificate")
     tls_cert: Path | None = setting("REDIS_TLS_CERT", None, "file with our certificate")
     tls_key: Path | None = setting("REDIS_TLS_KEY", None, "file with our key")
     sentinels: Words = setting("REDIS_SENTINELS", (), "host:port of each Sentinel")
     sentinel_master: str | None = setting("REDIS_SENTINEL_MASTER", None, "name of the master")
+    sentinel_username: str | None = setting(
+        "REDIS_SENTINEL_USERNAME", None, "ACL user on the Sentinels"
+    )
+    sentinel_password: SecretStr | None = setting(
+        "REDIS_SENTINEL_PASSWORD", None, "password on the Sentinels (the servers' may differ)"
+    )
     cluster: bool = setting("REDIS_CLUSTER", False, "the server is a Cluster")
+    cluster_nodes: Words = setting(
+        "REDIS_CLUSTER_NODES", (), "host:port of more nodes, asked where REDIS_HOST is down"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        problems: list[str] = []
+        if self.sentinels and not self.sentinel_master:
+            problems.append(
+                "REDIS_SENTINEL_MASTER is missing: set it to the name that stands in the "
+                "Sentinels' `sentinel monitor` line"
+            )
+        if self.sentinels and self.cluster:
+            problems.append("REDIS_SENTINELS and REDIS_CLUSTER exclude each other; keep one")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            problems.append("REDIS_TLS_CERT and REDIS_TLS_KEY belong together; set both or neither")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
 
 class QueueSettings(Group):

@@ -84,3 +84,14 @@ class BehaviourSummary(msgspec.Struct, frozen=True):
     """Event time of its first event, microseconds since the epoch."""
     last_seen: int
     """Event time of its latest event, microseconds since the epoch."""
+    severity_1: int = 0
+    """Alerts of severity 1, the worst, in the recent window."""
+    severity_2: int = 0
+    ports: int = 0
+    """Distinct ports asked for in the recent window."""
+    destinations: int = 0
+    """Distinct hosts asked in the recent window."""
+    score: float = 0.0
+    """Of the latest verdict, 0..1."""
+    patterns: int = 0
+    """Of the latest verdict: bit i stands for the i-th pattern."""

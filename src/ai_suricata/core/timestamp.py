@@ -28,6 +28,8 @@ def parse_timestamp(text: str) -> int:
         sign = max(digits.find("+"), digits.find("-"))
         zone = digits[sign:] if sign >= 0 else ""
         digits = digits[:sign] if sign >= 0 else digits
+        if not (digits.isascii() and digits.isdigit()):
+            raise ValueError(f"timestamp {text!r} has a fraction that is no number")
         fraction = int(digits[:_FRACTION].ljust(_FRACTION, "0"))
     else:
         zone = rest.rstrip("Zz")

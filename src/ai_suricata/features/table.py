@@ -62,6 +62,10 @@ class Columns:
     touched: NDArray[np.int64]
     """Number of the last event that touched the row, counted over all events."""
     home: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    """Of the latest verdict, 0..1."""
+    patterns: NDArray[np.int64]
+    """Of the latest verdict: bit i stands for the i-th pattern."""
 
     @classmethod
     def empty(cls, rows: int) -> Columns:
@@ -77,6 +81,8 @@ class Columns:
             day_start=np.full(rows, -1, np.int64),
             touched=np.zeros(rows, np.int64),
             home=np.zeros(rows, np.bool_),
+            score=np.zeros(rows, np.float64),
+            patterns=np.zeros(rows, np.int64),
         )
 
     def items(self) -> list[tuple[str, NDArray[np.generic]]]:
@@ -193,6 +199,14 @@ class Table:
         np.bitwise_or.at(
             self.columns.sketches, (rows[mine[:, 0]], mine[:, 1], mine[:, 2] >> 6), bits
         )
+
+    def note(self, rows: Mapping[str, tuple[float, int]]) -> None:
+        """Keep the latest score and patterns (as bits) of addresses that were just scored."""
+        for address, (score, patterns) in rows.items():
+            row = self.row_of.get(address)
+            if row is not None:
+                self.columns.score[row] = score
+                self.columns.patterns[row] = patterns
 
     def summary(self, row: int) -> BehaviourSummary:
         """Return what a list of sources shows of one row."""

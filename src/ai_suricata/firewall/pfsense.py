@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     CommandObserver = Callable[[str, str], None]
     """Is told of each command: its label (`add`), and `ok`, `refused` or `unreachable`."""
 
-_LOG = structlog.get_logger()
+_LOG = structlog.get_logger(__name__)
 _CHANNELS = 4
 _CHANNEL_ATTEMPTS = 6
 _CHANNEL_PAUSE = 0.05  # seconds; doubles with each attempt
@@ -80,7 +80,7 @@ class PfSense:
             for command in pfctl.delete(name, targets):
                 pfctl.read_deleted(command, await self._run(command), name)
         except pfctl.TableAbsentError:
-            _LOG.warning("firewall_table_absent", table=name)
+            _LOG.warning("table does not exist", table=name)
 
     async def missing(self, table: Table, targets: Collection[Target]) -> set[Target]:
         """Return the targets that are not enforced; one inside a network of the table is."""
@@ -132,7 +132,7 @@ class PfSense:
         # Of 400,000 entries this takes a second: not in the loop that feeds the pipeline.
         listing = await asyncio.to_thread(pfctl.read_listing, command, reply, name)
         if listing.unread:
-            _LOG.warning("firewall_listing_unread", table=name, lines=listing.unread)
+            _LOG.warning("lines of the table can't be read", table=name, lines=listing.unread)
         return listing
 
     async def _run_all(self, commands: Iterable[Command]) -> list[Reply]:
@@ -246,7 +246,7 @@ class _Link:
         self.own |= _addresses(
             connection.get_extra_info("peername")[0], connection.get_extra_info("sockname")[0]
         )
-        _LOG.info("firewall_connected", host=self._settings.host, port=self._settings.port)
+        _LOG.info("connected to the firewall", host=self._settings.host, port=self._settings.port)
         return connection
 
     def _not_connected(self, error: Exception) -> AiSuricataError:

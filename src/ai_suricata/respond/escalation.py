@@ -13,11 +13,16 @@ STEPS = (600.0, 3_600.0, 86_400.0, 604_800.0)
 """Seconds: 10 minutes, 1 hour, 24 hours, 7 days."""
 
 
-def next_step(previous: LedgerEntry | None) -> int:
-    """Return the step for an address whose latest entry is `previous`, from 0."""
-    if previous is None or previous.state is LedgerState.REFUSED:
+def next_step(previous: LedgerEntry | None, now: float) -> int:
+    """Return the step, from 0, for an address whose latest entry is `previous`.
+
+    A refusal was not carried out: the step is the one that it would have been, so that what came
+    before it is not forgotten. `now`: wall-clock seconds.
+    """
+    if previous is None or previous.expires_at <= now:
         return 0
-    return min(previous.decision.step + 1, len(STEPS) - 1)
+    returned = previous.state is not LedgerState.REFUSED
+    return min(previous.decision.step + returned, len(STEPS) - 1)
 
 
 def duration_of(step: int, fixed: float | None) -> float:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ai_suricata.core.decision import LIVE, Decision, LedgerEntry, LedgerState, Table
+from ai_suricata.core.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ai_suricata.core.clock import Clock
     from ai_suricata.state.base import LedgerStore
@@ -31,6 +32,8 @@ class Ledger:
         self._clock = clock
         self._entries: dict[tuple[str, Table], LedgerEntry] = {}
         self._writing = asyncio.Lock()
+        self.problem: str | None = None
+        """Why the latest write failed, or None."""
 
     async def load(self) -> None:
         """Read what earlier runs left. Raises `StateError`."""
@@ -80,52 +83,86 @@ class Ledger:
             LedgerEntry(d, LedgerState.REFUSED, now, now + d.duration, note) for d, note in refused
         )
 
-    async def confirm(self, entries: Iterable[LedgerEntry]) -> None:
+    async def confirm(self, entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
         """Record that the firewall has proved these."""
-        await self._move(entries, LedgerState.ENFORCED)
+        return await self._move(entries, LedgerState.ENFORCED)
 
-    async def fail(self, entries: Iterable[LedgerEntry], note: str) -> None:
+    async def fail(self, entries: Iterable[LedgerEntry], note: str) -> list[LedgerEntry]:
         """Record that the firewall said no, and what it said."""
-        await self._move(entries, LedgerState.FAILED, note)
+        return await self._move(entries, LedgerState.FAILED, note)
 
-    async def release(self, entries: Iterable[LedgerEntry], note: str = "") -> None:
+    async def renew(self, entries: Iterable[LedgerEntry], note: str) -> list[LedgerEntry]:
+        """Record that these have to be enforced once more, and why."""
+        return await self._move(entries, LedgerState.REQUESTED, note)
+
+    async def end(self, entries: Iterable[LedgerEntry], note: str) -> list[LedgerEntry]:
+        """Let the time of these end now, and record why."""
+        now = self._clock.now()
+        return await self._change(
+            entries,
+            lambda entry: msgspec.structs.replace(
+                entry, changed_at=now, expires_at=min(now, entry.expires_at), note=note
+            ),
+        )
+
+    async def release(self, entries: Iterable[LedgerEntry], note: str = "") -> list[LedgerEntry]:
         """Record that these are off the firewall; they are watched for as long again."""
         now = self._clock.now()
-        await self._write(
-            msgspec.structs.replace(
+        return await self._change(
+            entries,
+            lambda entry: msgspec.structs.replace(
                 entry,
                 state=LedgerState.WATCHED,
                 changed_at=now,
                 expires_at=now + entry.decision.duration,
                 note=note,
-            )
-            for entry in entries
+            ),
         )
 
     async def forget(self) -> int:
         """Drop the entries whose time of watching, or of refusal, has ended; return how many."""
         now = self._clock.now()
         over = [e for e in self.entries() if e.state in _FORGETTABLE and e.expires_at <= now]
-        await self._move(over, LedgerState.FORGOTTEN)
-        return len(over)
+        return len(await self._move(over, LedgerState.FORGOTTEN))
 
     async def _move(
         self, entries: Iterable[LedgerEntry], state: LedgerState, note: str = ""
-    ) -> None:
+    ) -> list[LedgerEntry]:
         now = self._clock.now()
-        await self._write(
-            msgspec.structs.replace(entry, state=state, changed_at=now, note=note)
-            for entry in entries
+        return await self._change(
+            entries,
+            lambda entry: msgspec.structs.replace(entry, state=state, changed_at=now, note=note),
         )
 
-    async def _write(self, entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
-        changed = list(entries)
+    async def _change(
+        self, entries: Iterable[LedgerEntry], change: Callable[[LedgerEntry], LedgerEntry]
+    ) -> list[LedgerEntry]:
+        """Replace the entries that are still the latest; return what took their place.
+
+        Between the look at an entry and this, a new wish may have come for its target: that one
+        stays.
+        """
         async with self._writing:
+            current = (e for e in entries if self.latest(e.target, e.decision.table) == e)
+            return await self._store_all([change(entry) for entry in current])
+
+    async def _write(self, entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+        async with self._writing:
+            return await self._store_all(list(entries))
+
+    async def _store_all(self, changed: list[LedgerEntry]) -> list[LedgerEntry]:
+        if not changed:
+            return changed
+        try:
             await self._store.append(changed)
-            for entry in changed:
-                key = (entry.target, entry.decision.table)
-                if entry.state is LedgerState.FORGOTTEN:
-                    self._entries.pop(key, None)
-                else:
-                    self._entries[key] = entry
+        except StateError as error:
+            self.problem = str(error)
+            raise
+        self.problem = None
+        for entry in changed:
+            key = (entry.target, entry.decision.table)
+            if entry.state is LedgerState.FORGOTTEN:
+                self._entries.pop(key, None)
+            else:
+                self._entries[key] = entry
         return changed

@@ -33,11 +33,12 @@ ALWAYS: dict[str, str] = {
 
 # IPv6 addresses that carry an IPv4 one are judged by it: mapped, compatible, NAT64 (RFC 6052).
 _CARRIERS = (
-    ip_network("::ffff:0:0/96"),
-    ip_network("::/96"),
-    ip_network("64:ff9b::/96"),
+    IPv6Network("::ffff:0:0/96"),
+    IPv6Network("::/96"),
+    IPv6Network("64:ff9b::/96"),
 )
 _CARRIED_FROM = 96
+_ALL_IPV4 = IPv4Network("0.0.0.0/0")
 
 
 class NeverBlock:
@@ -45,16 +46,19 @@ class NeverBlock:
 
     def __init__(self, others: Mapping[str, Iterable[Network]]) -> None:
         """`others`: networks by what they are (`home network`, `NEVER_BLOCK`, `the firewall`)."""
-        self._networks: list[tuple[Network, str]] = [
+        self.networks: tuple[tuple[Network, str], ...] = tuple(
             (ip_network(network), reason) for network, reason in ALWAYS.items()
-        ]
+        )
+        """Each network and what it is; another tuple each time the list has grown."""
         for reason, networks in others.items():
             self.add(reason, networks)
 
     def add(self, reason: str, networks: Iterable[Network]) -> None:
         """Take more networks in, such as those learned from the firewall."""
-        known = set(self._networks)
-        self._networks.extend((n, reason) for n in networks if (n, reason) not in known)
+        more = dict.fromkeys((network, reason) for network in networks)
+        new = tuple(entry for entry in more if entry not in self.networks)
+        if new:
+            self.networks += new
 
     def reason(self, target: Target) -> str | None:
         """Return why the target is never blocked, or None where it may be.
@@ -63,7 +67,7 @@ class NeverBlock:
         """
         network = ip_network(target)
         for candidate in (network, *_carried(network)):
-            for listed, reason in self._networks:
+            for listed, reason in self.networks:
                 if candidate.version == listed.version and candidate.overlaps(listed):
                     return f"{reason}: {listed}"
         return None
@@ -74,12 +78,15 @@ class NeverBlock:
 
 
 def _carried(network: Network) -> list[IPv4Network]:
-    """Return the IPv4 networks that an IPv6 network stands for."""
-    if not isinstance(network, IPv6Network) or network.prefixlen < _CARRIED_FROM:
+    """Return the IPv4 networks that an IPv6 network stands for, wholly or in part."""
+    if not isinstance(network, IPv6Network):
         return []
-    if not any(
-        network.subnet_of(carrier) for carrier in _CARRIERS if isinstance(carrier, IPv6Network)
-    ):
-        return []
+    return [_within(network) for carrier in _CARRIERS if network.overlaps(carrier)]
+
+
+def _within(network: IPv6Network) -> IPv4Network:
+    """Return what of IPv4 a network stands for: all of it where it holds a whole carrier."""
+    if network.prefixlen < _CARRIED_FROM:
+        return _ALL_IPV4
     low = int(network.network_address) & 0xFFFF_FFFF
-    return [IPv4Network((IPv4Address(low), network.prefixlen - _CARRIED_FROM))]
+    return IPv4Network((IPv4Address(low), network.prefixlen - _CARRIED_FROM))

@@ -37,18 +37,17 @@ def rule(
 ) -> Ruling | None:
     """Return what follows from a verdict, or None where nothing new does.
 
-    `now`: wall-clock seconds. An address that is in the table already, or whose refusal still
-    holds, gets no second ruling; a blocked one is not rate-limited besides.
+    `now`: wall-clock seconds. An address that is in the table already gets no second ruling, and
+    a blocked one is not rate-limited besides. A refusal is told once; it stands in the way only
+    as long as there is a reason for it: whoever is refused for old events is blocked for new ones.
     """
     table = TABLE_OF_ACTION.get(verdict.action)
     if table is None or verdict.home:
         return None
     previous = latest(verdict.address, table)
-    if _holds(previous, now) or (
-        table is Table.LIMIT and _live(latest(verdict.address, Table.BLOCK))
-    ):
+    if _live(previous) or (table is Table.LIMIT and _live(latest(verdict.address, Table.BLOCK))):
         return None
-    step = next_step(previous)
+    step = next_step(previous, now)
     fixed = settings.block_duration if table is Table.BLOCK else settings.limit_duration
     decision = Decision(
         target=verdict.address,
@@ -61,7 +60,10 @@ def rule(
         reasons=verdict.reasons,
         model_version=verdict.model_version,
     )
-    return Ruling(decision, _refusal(decision, never_block, now))
+    refused = _refusal(decision, never_block, now)
+    if refused and _is_told(previous, now):
+        return None
+    return Ruling(decision, refused)
 
 
 def _refusal(decision: Decision, never_block: NeverBlock, now: float) -> str:
@@ -78,8 +80,6 @@ def _live(entry: LedgerEntry | None) -> bool:
     return entry is not None and entry.state in LIVE
 
 
-def _holds(entry: LedgerEntry | None, now: float) -> bool:
-    """Whether an earlier decision, or its refusal, still stands."""
-    if entry is None:
-        return False
-    return _live(entry) or (entry.state is LedgerState.REFUSED and now < entry.expires_at)
+def _is_told(entry: LedgerEntry | None, now: float) -> bool:
+    """Whether the ledger has a refusal that still stands."""
+    return entry is not None and entry.state is LedgerState.REFUSED and now < entry.expires_at

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
-import structlog
-
-from ai_suricata.core.decision import LedgerState
+from ai_suricata.core.decision import LedgerState, Table
 from ai_suricata.core.errors import StateError
 from ai_suricata.respond.policy import Ruling, rule
 
@@ -16,15 +15,15 @@ if TYPE_CHECKING:
 
     from ai_suricata.config.settings import RespondSettings
     from ai_suricata.core.clock import Clock
+    from ai_suricata.core.decision import LedgerEntry
     from ai_suricata.core.verdict import Verdict
     from ai_suricata.respond.enforcer import Enforcer
     from ai_suricata.respond.ledger import Ledger
     from ai_suricata.respond.never_block import NeverBlock
 
-log = structlog.get_logger(__name__)
-
-_FIRST_RETRY = 0.5
-_LONGEST_RETRY = 30.0
+FIRST_RETRY = 0.5
+"""Seconds before the first new try; each further one waits twice as long."""
+LONGEST_RETRY = 30.0
 _LONGEST_SLEEP = 3600.0
 _MOST_UNSAVED = 10_000
 
@@ -33,37 +32,51 @@ class Responder:
     """Decides on verdicts; its `run` keeps the firewall in step."""
 
     def __init__(
-        self,
-        settings: RespondSettings,
-        never_block: NeverBlock,
-        ledger: Ledger,
-        enforcer: Enforcer,
-        clock: Clock,
+        self, settings: RespondSettings, ledger: Ledger, enforcer: Enforcer, clock: Clock
     ) -> None:
         """`clock`: wall clock."""
         self.settings = settings
-        self.never_block = never_block
         self.ledger = ledger
         self.enforcer = enforcer
         self.clock = clock
-        self._unsaved: dict[tuple[str, str], Ruling] = {}
+        self._unsaved: dict[tuple[str, Table], Ruling] = {}
         self._saving = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._stopping = False
-        self._reconciled = clock.now()
+        self._stopped = asyncio.Event()
+        self._first: asyncio.Task[bool] | None = None
+        self._reconciled: float | None = None  # None: not yet, or the firewall was lost since
+
+    @property
+    def unsaved(self) -> int:
+        """How many decisions are not durable yet."""
+        return len(self._unsaved)
+
+    def reload(self, settings: RespondSettings, never_block: NeverBlock) -> None:
+        """Take other settings; what may no longer be blocked is taken out at once."""
+        self.settings = settings
+        self.enforcer.never_block = never_block
+        self._wake.set()
 
     async def respond(self, verdicts: Sequence[Verdict]) -> None:
         """Decide, and make the decisions durable. What can't be written now is written later."""
         if self.settings.auto_block:
             now = self.clock.now()
             for verdict in verdicts:
-                ruling = rule(verdict, self.ledger.latest, self.never_block, self.settings, now)
-                if ruling is not None and len(self._unsaved) < _MOST_UNSAVED:
-                    self._unsaved.setdefault(
-                        (ruling.decision.target, ruling.decision.table), ruling
-                    )
+                self._decide(verdict, now)
         if self._unsaved:
             await self._save()
+
+    def _decide(self, verdict: Verdict, now: float) -> None:
+        never_block = self.enforcer.never_block
+        ruling = rule(verdict, self.ledger.latest, never_block, self.settings, now)
+        if ruling is None or len(self._unsaved) >= _MOST_UNSAVED:
+            return
+        target, table = ruling.decision.target, ruling.decision.table
+        if table is Table.BLOCK:
+            self._unsaved.pop((target, Table.LIMIT), None)
+        elif (target, Table.BLOCK) in self._unsaved:
+            return
+        self._unsaved.setdefault((target, table), ruling)
 
     async def _save(self) -> None:
         async with self._saving:
@@ -75,62 +88,96 @@ class Responder:
                 requested = await self.ledger.request(wanted)
             except StateError as error:
                 # Nothing may be sent that is not on disk: a crash would leave it there, nobody's.
-                log.error("decisions wait for the ledger", count=len(waiting), problem=str(error))
+                self.enforcer.witness.ledger(str(error))
+                self._wake.set()  # `run` tries again, even if no further verdict comes
                 return
             for key in waiting:
-                del self._unsaved[key]
+                self._unsaved.pop(key, None)
+        self._tell(declined, requested)
+
+    def _tell(self, declined: Sequence[LedgerEntry], requested: Sequence[LedgerEntry]) -> None:
         witness = self.enforcer.witness
+        witness.ledger(None)
         for entry in declined:
             witness.changed([entry], LedgerState.REFUSED, entry.note)
         if requested:
             witness.changed(requested, LedgerState.REQUESTED, "")
             self._wake.set()
 
+    async def start(self, limit: float) -> bool:
+        """Reconcile for the first time; return whether that was done within `limit` seconds.
+
+        A command that takes longer is not broken off: `run` waits for its end.
+        """
+        self._first = asyncio.create_task(self.work(), name="first reconcile")
+        await asyncio.wait((self._first,), timeout=limit)
+        return self._first.done()
+
     async def run(self) -> None:
-        """Keep the firewall in step until `stop`."""
-        retry = _FIRST_RETRY
-        done = True
-        while not self._stopping:
-            await self._sleep(None if done else retry)
-            if self._stopping:
+        """Keep the firewall in step until `stop`; release the blocks then, if ON_STOP says so."""
+        done = await (self._first or self.work())
+        retry = FIRST_RETRY
+        while not self._stopped.is_set():
+            await (self._until_due() if done else self._pause(retry))
+            if self._stopped.is_set():
                 break
             done = await self.work()
-            retry = _FIRST_RETRY if done else min(2 * retry, _LONGEST_RETRY)
+            retry = FIRST_RETRY if done else min(2 * retry, LONGEST_RETRY)
+        await self._finish(reachable=done)
 
-    async def work(self, *, reconcile: bool = False) -> bool:
-        """Do once what is due; return whether the firewall did all of it."""
+    async def work(self) -> bool:
+        """Do once what is due; return whether all of it is done."""
         self._wake.clear()
-        due = self.clock.now() - self._reconciled >= self.settings.reconcile_interval
         if self._unsaved:
             await self._save()
-        done = await self.enforcer.work(reconcile=reconcile or due)
-        if done and (reconcile or due):
+        due = self._next_reconciling() <= self.clock.now()
+        done = await self.enforcer.work(reconcile=due)
+        if not done:
+            self._reconciled = None
+        elif due:
             self._reconciled = self.clock.now()
+        return await self._forget() and done and not self._unsaved
+
+    def stop(self) -> None:
+        """End `run` after what it is doing."""
+        self._stopped.set()
+        self._wake.set()
+
+    async def _finish(self, *, reachable: bool) -> None:
+        if self.settings.on_stop == "release":
+            await self.enforcer.release_all()
+        elif reachable:
+            await self.work()  # the wishes of the last verdicts
+
+    async def _forget(self) -> bool:
         try:
             await self.ledger.forget()
         except StateError as error:
-            log.error("ledger can't be written", problem=str(error))
-        return done
+            self.enforcer.witness.ledger(str(error))
+            return False
+        return True
 
-    async def stop(self) -> None:
-        """End `run` after what it is doing; release the blocks where ON_STOP says so."""
-        self._stopping = True
-        self._wake.set()
-        if self.settings.on_stop == "release":
-            await self.enforcer.release_all()
+    def _next_reconciling(self) -> float:
+        if self._reconciled is None:
+            return -math.inf
+        return self._reconciled + self.settings.reconcile_interval
 
-    async def _sleep(self, retry: float | None) -> None:
-        """Wait for a wish, the next end, the next reconciling, or the next try."""
-        if retry is None:
-            now = self.clock.now()
-            until = self._reconciled + self.settings.reconcile_interval
-            end = self.ledger.next_end()
-            wait = min(until if end is None else min(until, end), now + _LONGEST_SLEEP) - now
-        else:
-            wait = retry
-            self._wake.clear()  # a firewall that is gone is not asked more often for more wishes
-        try:
-            async with asyncio.timeout(max(wait, 0.01)):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+    async def _until_due(self) -> None:
+        """Wait for a wish, the next end, or the next reconciling."""
+        now = self.clock.now()
+        end = self.ledger.next_end()
+        next_time = min(self._next_reconciling(), math.inf if end is None else end)
+        await _within(min(max(next_time - now, 0.01), _LONGEST_SLEEP), self._wake)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before another try: a firewall that is gone is not asked more often for more."""
+        await _within(seconds, self._stopped)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait for the event, so many seconds at most."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

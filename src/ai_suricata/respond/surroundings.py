@@ -6,6 +6,7 @@ and HOME_NET are what protects.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import struct
@@ -45,10 +46,13 @@ def gateways(root: Path = Path("/")) -> tuple[Network, ...]:
 
 def name_servers(root: Path = Path("/")) -> tuple[Network, ...]:
     """Return the DNS servers of /etc/resolv.conf."""
-    words = (line.split() for line in _text(root / "etc/resolv.conf").splitlines())
-    return _as_networks(
-        parse_address(line[1]) for line in words if len(line) > 1 and line[0] == "nameserver"
-    )
+    found: set[Address] = set()
+    for line in _text(root / "etc/resolv.conf").splitlines():
+        keyword, *values = line.split() or [""]
+        if keyword == "nameserver" and values:
+            with contextlib.suppress(ValueError):  # the resolver passes over what is no address
+                found.add(parse_address(values[0]))
+    return _as_networks(found)
 
 
 def addresses_of(host: str) -> tuple[Network, ...]:

@@ -54,12 +54,23 @@ class AuditLog:
             for entry in entries
         )
         try:
-            with self.path.open("ab") as file:
-                file.write(lines)
+            self._append(lines)
         except OSError as error:
             self._tell(str(error))
         else:
             self._broken = False
+
+    def _append(self, lines: bytes) -> None:
+        """Write all of the lines or none: half a line would spoil the next one, too."""
+        with self.path.open("ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                written = file.write(lines)
+                if written != len(lines):
+                    file.write(lines[written:])
+            except OSError:
+                file.truncate(before)
+                raise
 
     def _tell(self, problem: str) -> None:
         if not self._broken:

@@ -13,6 +13,7 @@ import structlog
 from ai_suricata.source.file import end_of_last_line, open_regular
 from ai_suricata.source.fileset import FileSet
 from ai_suricata.source.identity import inode_of
+from ai_suricata.source.missing import Missing
 from ai_suricata.source.obstacle import describe
 from ai_suricata.source.sibling import between, find
 
@@ -52,10 +53,7 @@ class Chain:
         self.rotations = 0
         self.files = FileSet(path, settings.max_line_bytes, registry)
         self._current: LogFile | None = None
-        self._pending: list[FilePosition] = []
-        """Places of an earlier run whose files have not been found yet."""
-        self._last: FilePosition | None = None
-        """The newest of these, found or not."""
+        self._missing = Missing(path, registry)
         self._idle: FilePosition | None = None
         """The place in a closed file, which is still the current one."""
         self._settings = settings
@@ -70,25 +68,28 @@ class Chain:
     def position(self) -> tuple[FilePosition, ...]:
         """The places in all files that are being read, oldest first."""
         idle = () if self._idle is None else (self._idle,)
-        return (*self._pending, *(file.position for file in self.files), *idle)
+        return (*self._missing.positions, *(file.position for file in self.files), *idle)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to read and nothing to look for."""
-        return not (self.files or self.files.spill or self._pending or self._idle)
+        return not (self.files or self.files.spill or self._missing.positions or self._idle)
 
     @property
     def is_new(self) -> bool:
         """Whether whatever appears at the path was written since it is followed."""
         return not self._at_end
 
-    def resume(self, positions: Sequence[FilePosition]) -> None:
-        """Take up the files of an earlier run where it left them, wherever they are now."""
-        self._pending = list(positions)
-        self._last = positions[-1] if positions else None
-        if self._globbed and len(positions) == 1 and self._is_unchanged(positions[0]):
-            self._doze(self._pending.pop())
-        self._search()
+    def resume(self, positions: Sequence[FilePosition], *, sparing: bool = False) -> None:
+        """Take up the files of an earlier run where it left them, wherever they are now.
+
+        `sparing`: a file that has not grown is opened only when it does.
+        """
+        if sparing and len(positions) == 1 and self._is_unchanged(positions[0]):
+            self._doze(positions[0])
+        else:
+            self._missing.expect(positions)
+            self._search()
 
     def look(self, now: float) -> None:
         """See what stands at the path now, and whether it is still the file that is being read."""
@@ -124,7 +125,7 @@ class Chain:
 
     def close(self) -> None:
         """Close all files; the position stays."""
-        self._pending = list(self.position)
+        self._missing.expect(self.position)
         self._idle = self._current = None
         self.files.close()
 
@@ -132,8 +133,7 @@ class Chain:
         self._absent_since = None
         if self._idle is not None:
             return
-        if self._pending:
-            self._search()
+        self._search()
         inode = inode_of(status)
         if self._current is not None and self._current.inode == inode:
             self._check(self._current)
@@ -150,7 +150,6 @@ class Chain:
         before = current.position
         _log.info("file was truncated", path=self.path, read=before.offset)
         self.rotations += 1
-        self._registry.remember_head(current)
         lines = current.truncate()
         current.is_copy = self._is_copy(current.descriptor)
         copy = find(before, self.path, self._registry)
@@ -183,7 +182,7 @@ class Chain:
         if self._registry.is_taken(inode_of(os.fstat(descriptor))):
             os.close(descriptor)  # replaced between the two calls: the next look sees what by
             return
-        if self._pending or any(not file.retired for file in self.files):
+        if self._missing.positions or any(not file.retired for file in self.files):
             self.rotations += 1
             _log.info("file was rotated", path=self.path)
             self._open_between()
@@ -205,8 +204,6 @@ class Chain:
 
     def _open_between(self) -> None:
         """Open what was created and rotated since the path was last looked at."""
-        if self._last in self._pending:
-            return  # what was read last is lost, and with it the time from which to look
         since, newest = self._seen_ns, self.files.newest
         if not since and newest is not None:  # an empty file's time says nothing of its last line
             since = newest.status().st_mtime_ns if newest.status().st_size else 0
@@ -246,31 +243,13 @@ class Chain:
         return len(self.files) == 1 and current.drained and not current.lag()
 
     def _search(self) -> None:
-        """Open those of the pending files that are there."""
-        missing = []
-        for position in self._pending:
-            try:
-                descriptor = find(position, self.path, self._registry)
-            except PermissionError:  # the path is looked at next, and says which right is missing
-                descriptor = None
-            if descriptor is None:
-                missing.append(position)
-            else:
-                self.files.add(descriptor, position.offset)
-        self._pending = missing
+        """Open those files of an earlier run that are there."""
+        for descriptor, offset in self._missing.search():
+            self.files.add(descriptor, offset)
 
     def _lose(self) -> None:
-        """Give up files of an earlier run: the folder can be read, and they are not in it."""
-        for position in self._pending:
-            _log.log(
-                logging.INFO if self._globbed else logging.WARNING,  # of dated files some go
-                "a file was deleted, truncated or compressed before it was read to its end: "
-                "the lines it held beyond this byte are lost",
-                path=self.path,
-                inode=position.inode,
-                read=position.offset,
-            )
-        self._pending = []
+        """Give up the files of an earlier run that are not there; of dated files some always go."""
+        self._missing.give_up(logging.INFO if self._globbed else logging.WARNING)
 
     def _doze(self, position: FilePosition) -> None:
         self._idle = position
@@ -280,7 +259,8 @@ class Chain:
         """Open an idle file again once anything about it has changed."""
         if self._idle is not None and not self._is_unchanged(self._idle):
             self._registry.wake((self._idle.device, self._idle.inode))
-            self._pending, self._idle = [self._idle], None
+            self._missing.expect([self._idle])
+            self._idle = None
             self._search()
 
     def _is_unchanged(self, position: FilePosition) -> bool:

@@ -50,7 +50,10 @@ def _may(path: Path, mode: int) -> bool:
 
 def _group(path: Path) -> str:
     """Return the shortest way to the right: its group where that has it, an ACL where not."""
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError:  # gone meanwhile: the next look says so
+        return ""
     needed = stat.S_IXGRP if stat.S_ISDIR(status.st_mode) else stat.S_IRGRP
     if not status.st_mode & needed:
         right = "x" if needed == stat.S_IXGRP else "r"

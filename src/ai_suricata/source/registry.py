@@ -7,7 +7,6 @@ read, the same file once it is finished, and the copy that logrotate's `copytrun
 from __future__ import annotations
 
 import os
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from ai_suricata.source.file import LogFile
     from ai_suricata.source.identity import Inode
 
-HEADS = 64
-"""How many first kilobytes of files that are gone are kept, to know their copies by."""
-
 FINISHED = 64
 """Finished files that are remembered even when no glob matches them."""
 
@@ -38,7 +34,6 @@ class Registry:
         self._reading: dict[Inode, LogFile] = {}
         self._finished: dict[Inode, FilePosition] = {}
         self._idle: set[Inode] = set()
-        self._heads: deque[tuple[str, bytes]] = deque(maxlen=HEADS)
 
     def add(self, file: LogFile) -> None:
         """Note that the file is being read."""
@@ -49,13 +44,8 @@ class Registry:
         """Return the file if it is being read, under whichever path."""
         return self._reading.get(inode)
 
-    def remember_head(self, file: LogFile) -> None:
-        """Note how the file begins, before it is truncated or let go."""
-        self._heads.append((file.path, file.head))
-
     def finish(self, file: LogFile) -> None:
         """Note that the file has been read to its end and is closed."""
-        self.remember_head(file)
         del self._reading[file.inode]
         self._finished.pop(file.inode, None)
         if file.status().st_nlink:  # the inode of a deleted file will be another's
@@ -91,16 +81,13 @@ class Registry:
         return position.offset
 
     def is_copy(self, path: str, descriptor: int) -> bool:
-        """Whether the open file is a rotation's copy of one that is being read or was."""
+        """Whether the open file is a rotation's copy of one that is being read."""
         head = read_head(descriptor)
-        return any(self._is_original(known, of, path, head) for known, of in self._known_heads())
+        return any(_is_original(file, path, head) for file in self._reading.values())
 
-    def _known_heads(self) -> list[tuple[str, bytes]]:
-        return [*self._heads, *((file.path, file.head) for file in self._reading.values())]
 
-    @staticmethod
-    def _is_original(known: str, of: bytes, path: str, head: bytes) -> bool:
-        if len(of) < SHORTEST_HEAD or not head.startswith(of):
-            return False
-        same_folder = os.path.dirname(known) == os.path.dirname(path)  # noqa: PTH120 - paths stay text: this runs for each known file
-        return same_folder and is_rotated_name(Path(path).name, Path(known).name)
+def _is_original(file: LogFile, path: str, head: bytes) -> bool:
+    if len(file.head) < SHORTEST_HEAD or not head.startswith(file.head):
+        return False
+    original, copy = Path(file.path), Path(path)
+    return original.parent == copy.parent and is_rotated_name(copy.name, original.name)

@@ -9,6 +9,8 @@ import time
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+import structlog
+
 from ai_suricata.source.base import Batch, Lag
 from ai_suricata.source.chain import Chain
 from ai_suricata.source.identity import COMPRESSED, inode_of
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 
 GLOB_INTERVAL = 1.0
 """Seconds between two looks at the globs: new files are rarer than new lines."""
+
+MANY = 64
+"""Paths from which on quiet files of an earlier run are not opened: descriptors are limited."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Tail:
@@ -110,12 +117,7 @@ class Tail:
     def waiting_for(self) -> str | None:
         """What can't be read and why, one sentence each, or None."""
         obstacles = [chain.obstacle for chain in self._chains.values() if chain.obstacle]
-        obstacles += [
-            describe_pattern(pattern)
-            for pattern in self._patterns
-            if not any(PurePath(path).match(pattern) for path in self._chains)
-        ]
-        return "; ".join(obstacles) or None
+        return "; ".join(obstacles + self._unmatched()) or None
 
     def _begin(self, known: Position, now: float) -> None:
         """Find the files of an earlier run first: only then is it clear which others are new."""
@@ -126,12 +128,23 @@ class Tail:
             if path not in self._chains and path not in self._patterns and self._is_matched(path):
                 self._follow(path, globbed=True, at_end=False)
         for path, chain in self._chains.items():
-            chain.resume(known.get(path, ()))
+            sparing = len(self._chains) > MANY and path not in self._settings.paths
+            chain.resume(known.get(path, ()), sparing=sparing)
         for chain in self._chains.values():
             chain.look(now)
         for pattern in self._patterns:
             self._match(pattern, now, at_end=pattern not in known)
         self._matched_at = now
+        for reason in self._unmatched():
+            _log.warning("waiting for a file", reason=reason)
+
+    def _unmatched(self) -> list[str]:
+        """Return a sentence on each glob that matches nothing."""
+        return [
+            describe_pattern(pattern)
+            for pattern in self._patterns
+            if not any(PurePath(path).match(pattern) for path in self._chains)
+        ]
 
     def _follow(self, path: str, *, globbed: bool, at_end: bool) -> Chain:
         at_end = at_end and self._settings.start == "end"

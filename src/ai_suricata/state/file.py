@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ def replace(path: Path, content: bytes) -> None:
         beside.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            beside.unlink()
         raise StateError(
             f"{path} can't be written: {error.strerror}; make room or grant the right"
         ) from error
@@ -49,10 +51,25 @@ def append(path: Path, content: bytes) -> None:
             except OSError:
                 os.ftruncate(file.fileno(), before)
                 raise
+        if before == 0:
+            sync_folder(path.parent)  # a new file's name must last, too
     except OSError as error:
         raise StateError(
             f"{path} can't be written: {error.strerror}; make room or grant the right"
         ) from error
+
+
+def cut(path: Path, end: int) -> None:
+    """Take the last `end` bytes off `path`, durably; needs no room. Raises `StateError`."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - end)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StateError(f"{path} can't be mended: {error.strerror}; grant the right") from error
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -10,18 +10,20 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import structlog
 
+from ai_suricata.core.address import parse_target
 from ai_suricata.core.decision import LedgerEntry, LedgerState
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.position import Position
 from ai_suricata.core.schema import SCHEMA_DIGEST
 from ai_suricata.state.base import Snapshot
-from ai_suricata.state.file import append, replace
+from ai_suricata.state.file import append, cut, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +84,8 @@ class BehaviourFile:
 
     def _load(self) -> Snapshot | None:
         try:
-            with np.load(self.path, allow_pickle=False) as stored:
+            # Opened here: numpy leaves the file of a damaged archive open.
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             position = _position.decode(arrays.pop("position").tobytes())
             schema = str(arrays.pop("schema"))
@@ -138,38 +141,41 @@ class LedgerJournal:
 
     def read(self) -> list[LedgerEntry]:
         """Return the latest entries without mending anything, for those who only look."""
-        latest, _, _ = self._scan()
-        return list(latest.values())
+        return list(self._scan().latest.values())
 
     def _load(self) -> None:
-        self._latest, self._lines, whole = self._scan()
-        if not whole or self._lines > _LINES_BEFORE_COMPACTION:
+        found = self._scan()
+        self._latest, self._lines = found.latest, found.lines
+        if found.torn:
+            cut(self.path, found.torn)
+        if found.damaged and not self._keep_aside():
+            return
+        if found.damaged or self._lines > _LINES_BEFORE_COMPACTION:
             self._compact()
 
-    def _scan(self) -> tuple[dict[tuple[str, str], LedgerEntry], int, bool]:
-        """Return (latest entries, lines, whether every line was whole)."""
+    def _scan(self) -> _Found:
         try:
-            lines = self.path.read_bytes().split(b"\n")
+            *lines, torn = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
-            return {}, 0, True
+            return _Found()
         except OSError as error:
             raise StateError(
                 f"{self.path} can't be read: {error.strerror}; grant the right"
             ) from error
-        latest: dict[tuple[str, str], LedgerEntry] = {}
-        whole = lines[-1] == b""
-        for number, line in enumerate(lines[:-1] if whole else lines, start=1):
+        # What has no line end was never acknowledged: nothing was sent because of it.
+        found = _Found(lines=len(lines), torn=len(torn))
+        for number, line in enumerate(lines, start=1):
             try:
-                _take(latest, _entry.decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                whole = False
-                if number < len(lines):
-                    log.error(
-                        "ledger line can't be read and is left out",
-                        file=str(self.path),
-                        line=number,
-                    )
-        return latest, len(lines) - 1, whole
+                _take(found.latest, _decoded(line))
+            except (msgspec.DecodeError, ValueError) as error:
+                found.damaged = True
+                log.error(
+                    "ledger line can't be read and is left out",
+                    file=str(self.path),
+                    line=number,
+                    problem=str(error),
+                )
+        return found
 
     def _append(self, entries: Sequence[LedgerEntry]) -> None:
         append(self.path, b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
@@ -179,11 +185,45 @@ class LedgerJournal:
         if self._lines > _LINES_BEFORE_COMPACTION + 4 * len(self._latest):
             self._compact()
 
+    def _keep_aside(self) -> bool:
+        """Copy a damaged file before it is written anew; a person may still read more out of it."""
+        aside = self.path.with_name(self.path.name + ".damaged")
+        try:
+            replace(aside, self.path.read_bytes())
+        except (OSError, StateError) as error:
+            log.error("damaged ledger can't be copied and stays as it is", problem=str(error))
+            return False
+        log.error("damaged ledger is kept aside", file=str(aside))
+        return True
+
     def _compact(self) -> None:
-        """Write only what is still valid."""
+        """Write only what is still valid. All of it is durable already: a failure loses nothing."""
         entries = self._latest.values()
-        replace(self.path, b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
+        try:
+            replace(self.path, b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
+        except StateError as error:
+            log.warning("ledger can't be compacted and grows on", problem=str(error))
+            return
         self._lines = len(self._latest)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a journal holds."""
+
+    latest: dict[tuple[str, str], LedgerEntry] = field(default_factory=dict)
+    lines: int = 0
+    torn: int = 0
+    """Bytes behind the last line end, left by a crash."""
+    damaged: bool = False
+    """Whether a whole line could not be read."""
+
+
+def _decoded(line: bytes) -> LedgerEntry:
+    """Return the entry of a line; DecodeError or ValueError where it is none."""
+    entry = _entry.decode(line)
+    parse_target(entry.target)  # raises here, and not in the middle of enforcing
+    return entry
 
 
 def _take(latest: dict[tuple[str, str], LedgerEntry], entry: LedgerEntry) -> None:

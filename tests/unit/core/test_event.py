@@ -87,10 +87,9 @@ def test_what_is_no_event_is_rejected_with_its_reason(text: bytes, reason: Rejec
     [
         ("src_ip", 7),
         ("dest_port", "many"),
-        ("dest_port", 10**400),
         ("alert", "bad"),
         ("alert", {"severity": {}}),
-        ("alert", {"signature_id": 1e999}),
+        ("alert", {"signature_id": 1e30}),
         ("flow", [1]),
         ("flow", {"pkts_toserver": None}),
         ("http", {"status": []}),
@@ -119,6 +118,7 @@ def test_a_flow_whose_start_is_no_time_is_rejected_unless_it_is_empty(start: str
     [
         {"dest_port": -1},
         {"dest_port": 70_000},
+        {"dest_port": 10**400},
         {"src_port": "443"},
         {"src_ip": "not an address"},
         {"src_ip": ""},

@@ -46,7 +46,6 @@ def test_every_way_of_writing_a_moment_is_the_same_moment(text: str, fraction: i
         "",
         "now",
         "2022",
-        "2022-06-12T21:58",
         "2022-06-31T00:00:00Z",
         "2022-06-12T25:00:00Z",
         "2022-06-12T21:58:25.15x482Z",

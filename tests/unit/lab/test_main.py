@@ -38,7 +38,7 @@ def test_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A program that isn't there is named, the others are not."""
     monkeypatch.setattr(program, "TOOLS", ("sh", "no-such-tool"))
 
-    with pytest.raises(LabError, match="^not installed: no-such-tool$"):
+    with pytest.raises(LabError, match=r"^not installed: no-such-tool$"):
         program.check(Order(tmp_path, 1, 1.0, None))
 
 

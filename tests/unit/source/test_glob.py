@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -156,6 +157,22 @@ def test_file_moved_away_is_let_go_in_the_end(
     assert {str(tmp_path / "*.json"): ()} == tail.position
 
 
+def test_file_moved_away_twice(tmp_path: Path, follow: Follow, clock: ManualClock) -> None:
+    """The time without a file at the path begins anew each time."""
+    path, away = tmp_path / "eve.json", tmp_path / "archived"
+    append(path, b"old\n")
+    tail = follow(tmp_path / "*.json")
+    for seconds in (0, ABSENCE):
+        clock.advance(seconds)
+        path.rename(away)
+        for _ in range(2):
+            assert [] == read(tail)
+        append(away, b"one\n")
+        assert [b"one"] == read(tail)
+        away.rename(path)
+        assert [] == read(tail)
+
+
 def test_deleted_while_away_leaves_the_position(tmp_path: Path, follow: Follow) -> None:
     """A position does not carry files that are gone for ever."""
     append(tmp_path / "a.json", b"one\n")
@@ -184,6 +201,21 @@ def test_quiet_file_is_closed_and_opened_again(
     assert [b"two"] == read(again)
 
 
+def test_quiet_file_with_two_names(tmp_path: Path, follow: Follow, clock: ManualClock) -> None:
+    """A closed file is not opened again under its other name."""
+    append(tmp_path / "eve-1.json", b"old\n")
+    (tmp_path / "eve.json").symlink_to("eve-1.json")
+    tail = follow(tmp_path / "eve*.json")
+    for _ in range(3):
+        clock.advance(IDLE)
+        assert [] == read(tail)
+    assert 0 == tail.lag().files
+    assert {str(tmp_path / name) for name in ("eve*.json", "eve-1.json")} == set(tail.position)
+    append(tmp_path / "eve-1.json", b"one\n")
+    assert [b"one"] == read(tail)
+    assert 1 == tail.lag().files
+
+
 def test_quiet_file_that_is_rotated(tmp_path: Path, follow: Follow, clock: ManualClock) -> None:
     """A line written into the renamed file is found, though the file was closed when it moved."""
     path = tmp_path / "eve.json"
@@ -210,6 +242,33 @@ def test_quiet_file_that_is_truncated(tmp_path: Path, follow: Follow, clock: Man
     path.write_bytes(b"new\n")
     assert [b"new"] == read(tail)
     assert 1 == tail.rotations
+
+
+def test_quiet_file_beside_one_that_is_rotated(
+    tmp_path: Path, follow: Follow, clock: ManualClock
+) -> None:
+    """A closed file is not taken for one that was created and rotated unseen."""
+    eve, old = tmp_path / "eve.json", tmp_path / "eve.json.1"
+    for path in (eve, old):
+        append(path, b"old\n")
+    tail = follow(tmp_path / "eve*")
+    clock.advance(IDLE)
+    append(eve, b"one\n")
+    assert [b"one"] == read(tail)
+    assert 1 == tail.lag().files
+    os.utime(old, (2 * 10**9, 2 * 10**9))
+    eve.rename(tmp_path / "eve.json.2")
+    append(eve, b"two\n")
+    assert [b"two"] == read(tail)
+
+
+def test_empty_file_at_the_first_start(tmp_path: Path, follow: Follow) -> None:
+    """Its first line is new, wherever a first start begins."""
+    path = tmp_path / "eve.json"
+    path.touch()
+    tail = follow(tmp_path / "*.json", start="end")
+    append(path, b"one\n")
+    assert [b"one"] == read(tail)
 
 
 def test_path_with_brackets_is_a_path(tmp_path: Path, follow: Follow) -> None:

@@ -94,6 +94,21 @@ def test_overlong_line_is_not_held_in_memory(
     assert eve.stat().st_size == batch.position[str(eve)][0].offset
 
 
+def test_file_with_unread_bytes_is_not_drained(eve: Path) -> None:
+    """What was written since the latest reading is noticed, though lines before it come first."""
+    append(eve, b"one\ntwo\n" + b"x" * 5000)
+    file = source_file.LogFile(
+        source_file.open_regular(str(eve)), path=str(eve), offset=0, max_line_bytes=1024
+    )
+    assert [b"one"] == file.take(1)
+    append(eve, b"x\nthree\n")
+    assert [b"two"] == file.take(9)
+    assert not file.drained
+    assert [b"three"] == file.take(9)
+    assert file.drained
+    file.close()
+
+
 def test_rejection_alone_makes_a_batch(eve: Path, follow: Follow) -> None:
     """Otherwise a file of nothing but overlong lines would never move the position."""
     tail = follow(eve, max_line_bytes=1024)

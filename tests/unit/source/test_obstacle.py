@@ -148,7 +148,12 @@ def test_not_a_regular_file(tmp_path: Path, follow: Follow) -> None:
 def test_glob_without_a_match(tmp_path: Path, follow: Follow) -> None:
     """A glob that matches nothing is named as the operator wrote it."""
     pattern = tmp_path / "*" / "eve.json"
-    assert f"no file matches {pattern} yet" == follow(pattern).waiting_for
+    with capture_logs() as logs:
+        tail = follow(pattern)
+        for _ in range(3):
+            assert None is tail.poll()
+    assert f"no file matches {pattern} yet" == tail.waiting_for
+    assert [tail.waiting_for] == [entry["reason"] for entry in logs]
 
 
 def test_glob_in_a_folder_that_may_not_be_listed(

@@ -163,6 +163,14 @@ def test_reused_inode_is_another_file(eve: Path, follow: Follow, position: Posit
     assert lines(50, 90) == read(follow(eve, position=position))
 
 
+def test_file_cut_short_while_away(eve: Path, follow: Follow, position: Position) -> None:
+    """A file that ends before the place that was read is read from its beginning."""
+    first = follow(eve, position=position)
+    assert lines(5, 20) == read(first)
+    os.truncate(eve, len(text(lines(0, 10))))
+    assert lines(0, 10) == read(follow(eve, position=first.position))
+
+
 def test_changed_device_number(eve: Path, follow: Follow, position: Position) -> None:
     """After a reboot a device may have another number: the first kilobyte decides."""
     moved = msgspec.structs.replace(position[str(eve)][0], device=1, inode=1)

@@ -155,6 +155,35 @@ def test_two_rotations_between_two_looks(eve: Path, follow: Follow) -> None:
     assert lines(3, 9) == read(tail)
 
 
+def test_finished_file_is_not_taken_for_an_unseen_one(
+    eve: Path, follow: Follow, clock: ManualClock
+) -> None:
+    """A renamed file that was written last of all is still one that has been read."""
+    tail = follow(eve)
+    renamed = rotate(eve, ".2")
+    append(renamed, b"late\n")
+    assert [b"late"] == read(tail)
+    clock.advance(GRACE)
+    assert [] == read(tail)
+    os.utime(renamed, (2 * 10**9, 2 * 10**9))
+    rotate(eve, ".1")
+    append(eve, b"new\n")
+    assert [b"new"] == read(tail)
+
+
+def test_copy_is_not_taken_for_an_unseen_file(eve: Path, follow: Follow) -> None:
+    """An operator's copy beside the file holds nothing that was not read."""
+    append(eve, text(lines(0, 20)))
+    tail = follow(eve)
+    assert [] == read(tail)
+    copy = eve.with_name("eve.json.bak")
+    shutil.copy(eve, copy)
+    os.utime(copy, (2 * 10**9, 2 * 10**9))
+    rotate(eve)
+    append(eve, b"new\n")
+    assert [b"new"] == read(tail)
+
+
 def test_truncation_in_place(eve: Path, follow: Follow) -> None:
     """A file that has become shorter is read from its beginning."""
     tail = follow(eve)
@@ -163,6 +192,15 @@ def test_truncation_in_place(eve: Path, follow: Follow) -> None:
     eve.write_bytes(b"short\n")
     assert [b"short"] == read(tail)
     assert 1 == tail.rotations
+
+
+def test_file_cut_short(eve: Path, follow: Follow) -> None:
+    """A file that still begins as it did, but ends before the place that was read, begins again."""
+    tail = follow(eve)
+    append(eve, text(lines(0, 40)))
+    assert lines(0, 40) == read(tail)
+    os.truncate(eve, len(b"old\n" + text(lines(0, 20))))
+    assert [b"old", *lines(0, 20)] == read(tail)
 
 
 def test_truncation_hidden_by_growth(eve: Path, follow: Follow) -> None:
@@ -231,6 +269,26 @@ def test_symlink_is_switched(tmp_path: Path, follow: Follow) -> None:
     assert [b"1", b"old"] == read(tail)
     append(tmp_path / "one", b"3\n")
     assert [b"3"] == read(tail)
+
+
+def test_symlink_is_switched_to_a_file_that_is_followed_too(
+    tmp_path: Path, follow: Follow, clock: ManualClock
+) -> None:
+    """The file is not read a second time, and the one that the link led to before is let go."""
+    link = tmp_path / "eve.json"
+    for name in ("one", "two"):
+        append(tmp_path / name, b"old\n")
+    link.symlink_to("one")
+    tail = follow(link, tmp_path / "two")
+    link.unlink()
+    link.symlink_to("two")
+    append(tmp_path / "one", b"1\n")
+    append(tmp_path / "two", b"2\n")
+    assert [b"1", b"2"] == sorted(read(tail))
+    clock.advance(GRACE)
+    assert [] == read(tail)
+    assert () == tail.position[str(link)]
+    assert 1 == tail.lag().files
 
 
 def test_renamed_back(eve: Path, follow: Follow) -> None:

@@ -1,0 +1,172 @@
+"""What follows from a verdict: a pure function."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from ai_suricata.core.decision import LedgerEntry, LedgerState, Table
+from ai_suricata.core.verdict import Action, Verdict
+from ai_suricata.respond.escalation import STEPS
+from ai_suricata.respond.never_block import NeverBlock
+from ai_suricata.respond.policy import Ruling, rule
+from fakes.response import ATTACKER, NOW, decision, respond_settings, verdict
+
+NEVER = NeverBlock({"NEVER_BLOCK": [ip_network("198.51.100.0/24")]})
+
+
+def entry(
+    state: LedgerState, *, table: Table = Table.BLOCK, step: int = 0, ends: float = NOW + 60
+) -> LedgerEntry:
+    """Return what the ledger holds of the attacker."""
+    made = decision(table=table, step=step, duration=STEPS[step])
+    return LedgerEntry(made, state, NOW, ends)
+
+
+def ruled(given: Verdict, *known: LedgerEntry, now: float = NOW, **variables: str) -> Ruling | None:
+    """Rule on a verdict, where the ledger holds `known`."""
+    held = {(e.target, e.decision.table): e for e in known}
+    return rule(given, lambda *key: held.get(key), NEVER, respond_settings(**variables), now)
+
+
+@pytest.mark.parametrize(
+    ("action", "table"),
+    [
+        (Action.BLOCK, Table.BLOCK),
+        (Action.RATE_LIMIT, Table.LIMIT),
+        (Action.MONITOR, None),
+        (Action.LOG, None),
+        (Action.IGNORE, None),
+    ],
+)
+def test_an_action_has_its_table(action: Action, table: Table | None) -> None:
+    """Two actions reach the firewall, the others nobody."""
+    ruling = ruled(verdict(action=action))
+
+    assert table == (ruling.decision.table if ruling else None)
+
+
+def test_a_decision_carries_what_the_verdict_knew() -> None:
+    """Whoever asks why gets score, reasons, model and the time of the event."""
+    given = verdict(at=NOW - 3, score=0.91, reasons=("a", "b"), model_version="m-1")
+    ruling = ruled(given)
+
+    assert ruling is not None
+    expected = decision(
+        at=NOW, event_time=given.time, score=0.91, reasons=("a", "b"), model_version="m-1"
+    )
+    assert Ruling(expected) == ruling
+
+
+@pytest.mark.parametrize("action", [Action.BLOCK, Action.RATE_LIMIT])
+def test_a_host_at_home_is_never_decided_on(action: Action) -> None:
+    """Even where its verdict calls for it."""
+    assert ruled(verdict(action=action, home=True)) is None
+
+
+@pytest.mark.parametrize("state", [LedgerState.REQUESTED, LedgerState.ENFORCED, LedgerState.FAILED])
+def test_who_is_in_the_table_already_gets_no_second_ruling(state: LedgerState) -> None:
+    """Requested, enforced or to be tried again: even past its end, until it is out."""
+    assert ruled(verdict(), entry(state)) is None
+    assert ruled(verdict(), entry(state, ends=NOW - 1)) is None
+
+
+def test_a_blocked_address_is_not_rate_limited_besides() -> None:
+    """The other way round, a limited one can still be blocked."""
+    limited = entry(LedgerState.ENFORCED, table=Table.LIMIT)
+
+    assert ruled(verdict(action=Action.RATE_LIMIT), entry(LedgerState.ENFORCED)) is None
+    assert ruled(verdict(), limited) is not None
+
+
+def test_a_listed_address_is_refused_with_the_reason() -> None:
+    """It is recorded, so that the operator sees what would have happened."""
+    ruling = ruled(verdict("198.51.100.9"))
+
+    assert ruling is not None
+    assert "never blocked: NEVER_BLOCK: 198.51.100.0/24" == ruling.refused
+
+
+def test_a_refusal_is_told_once_while_it_stands() -> None:
+    """An address that is never blocked does not fill the ledger with each verdict."""
+    refused = LedgerEntry(
+        decision("198.51.100.9"), LedgerState.REFUSED, NOW, NOW + 600, "never blocked"
+    )
+
+    assert ruled(verdict("198.51.100.9"), refused, now=NOW + 599) is None
+    assert ruled(verdict("198.51.100.9", NOW + 600), refused, now=NOW + 600) is not None
+
+
+def test_events_older_than_the_duration_are_refused_with_their_age() -> None:
+    """A backlog after downtime is recorded: the block would have ended by now."""
+    late = ruled(verdict(at=NOW - 601))
+    just = ruled(verdict(at=NOW - 600))
+
+    assert late is not None
+    assert "601 s old, and it would have ended after 600 s" == late.refused
+    assert just is not None
+    assert not just.refused
+
+
+def test_a_refusal_for_old_events_does_not_protect_from_new_ones() -> None:
+    """Who still attacks after the backlog is blocked at once, not when the refusal ends."""
+    refused = entry(LedgerState.REFUSED, ends=NOW + 600)
+
+    assert ruled(verdict(at=NOW - 700), refused) is None
+    assert Ruling(decision()) == ruled(verdict(), refused)
+
+
+@pytest.mark.parametrize("step", range(len(STEPS)))
+def test_who_returns_while_watched_comes_one_step_higher(step: int) -> None:
+    """10 minutes, 1 hour, 24 hours, 7 days, and 7 days again."""
+    ruling = ruled(verdict(), entry(LedgerState.WATCHED, step=step))
+    higher = min(step + 1, 3)
+
+    assert ruling is not None
+    assert (higher, [600, 3600, 86_400, 604_800][higher]) == (
+        ruling.decision.step,
+        ruling.decision.duration,
+    )
+
+
+def test_who_was_forgotten_begins_anew() -> None:
+    """Also where the time of watching is over and nobody has tidied up yet."""
+    ruling = ruled(verdict(), entry(LedgerState.WATCHED, step=2, ends=NOW))
+
+    assert ruling is not None
+    assert 0 == ruling.decision.step
+
+
+def test_a_refusal_does_not_wipe_out_what_came_before() -> None:
+    """A returning attacker whose old events were refused is still a returning one."""
+    refused = entry(LedgerState.REFUSED, step=2)
+    ruling = ruled(verdict(), refused)
+
+    assert ruling is not None
+    assert 2 == ruling.decision.step
+
+
+def test_a_fixed_duration_takes_the_place_of_the_steps() -> None:
+    """The step is still counted."""
+    ruling = ruled(verdict(), entry(LedgerState.WATCHED, step=1), BLOCK_DURATION="120")
+
+    assert ruling is not None
+    assert (120.0, 2) == (ruling.decision.duration, ruling.decision.step)
+
+
+def test_a_rate_limit_has_its_own_duration() -> None:
+    """Whatever BLOCK_DURATION says."""
+    given = verdict(action=Action.RATE_LIMIT)
+    ruling = ruled(given, BLOCK_DURATION="120", RATE_LIMIT_DURATION="90")
+
+    assert ruling is not None
+    assert 90.0 == ruling.decision.duration
+
+
+def test_the_target_is_the_address_of_the_verdict() -> None:
+    """One address, never a network."""
+    ruling = ruled(verdict())
+
+    assert ruling is not None
+    assert ATTACKER == ruling.decision.target

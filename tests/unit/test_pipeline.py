@@ -1,0 +1,419 @@
+"""The stages, joined: bounded, drained, and the position behind what is decided."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ai_suricata import pipeline
+from ai_suricata.analysis import Analysis
+from ai_suricata.classify.ensemble import Classifier
+from ai_suricata.config.load import load
+from ai_suricata.core.errors import StateError
+from ai_suricata.core.position import FilePosition, Position
+from ai_suricata.features.extract import Extractor
+from ai_suricata.pipeline import MOST_WAITING, Pipeline
+from ai_suricata.source.base import Batch, Lag
+from ai_suricata.telemetry.health import Health, Status
+from ai_suricata.telemetry.metrics import Metrics
+from fakes import eve
+from fakes.response import ResponsePath, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from ai_suricata.core.verdict import Verdict
+    from ai_suricata.state.base import Snapshot
+
+
+def position(offset: int) -> Position:
+    """Return a place in a file."""
+    return {"/eve.json": (FilePosition(1, 1, "", 0, offset),)}
+
+
+class FakeSource:
+    """A source that is fed by the test; each batch is one line of ten bytes with its end."""
+
+    def __init__(self) -> None:
+        self.feed: asyncio.Queue[Batch | None] = asyncio.Queue()
+        self.position = position(0)
+        self.rotations = 0
+        self.waiting_for: str | None = None
+        self.handed = 0
+        self.waiting_bytes = 0
+        self.stopped = False
+
+    def put(self, *lines: bytes) -> None:
+        """Let one batch wait."""
+        size = sum(len(line) + 1 for line in lines)
+        self.waiting_bytes += size
+        end = self.position["/eve.json"][0].offset + size
+        self.position = position(end)
+        self.feed.put_nowait(Batch(list(lines), self.position, {}))
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Yield what the test fed."""
+        while not self.stopped:
+            batch = await self.feed.get()
+            if batch is None:
+                return
+            self.handed += 1
+            self.waiting_bytes -= sum(len(line) + 1 for line in batch.lines)
+            yield batch
+
+    def stop(self) -> None:
+        """End after the batch that is being handed out."""
+        self.stopped = True
+        self.feed.put_nowait(None)
+
+    def lag(self) -> Lag:
+        """Return what waits."""
+        return Lag(self.waiting_bytes, 1)
+
+
+class FakeStore:
+    """Keeps snapshots, and can fail or hang."""
+
+    def __init__(self) -> None:
+        self.saved: list[Snapshot] = []
+        self.fails = False
+
+    async def load(self) -> Snapshot | None:
+        """Return the latest."""
+        return self.saved[-1] if self.saved else None
+
+    async def save(self, snapshot: Snapshot) -> None:
+        """Keep it."""
+        await asyncio.sleep(0)
+        if self.fails:
+            raise StateError("the disk is full; make room")
+        self.saved.append(snapshot)
+
+    def offsets(self) -> list[int]:
+        """Return the place of each snapshot."""
+        return [s.position["/eve.json"][0].offset for s in self.saved]
+
+
+@dataclass
+class Line:
+    """A pipeline with nothing real at its ends."""
+
+    response: ResponsePath = field(default_factory=ResponsePath)
+    source: FakeSource = field(default_factory=FakeSource)
+    store: FakeStore = field(default_factory=FakeStore)
+    beats: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Join the stages."""
+        settings = load(environment={})
+        self.metrics = Metrics(self.response.clock)
+        self.health = Health(self.response.clock)
+        self.analysis = Analysis(Extractor(settings.features, ()), Classifier(settings.classify))
+        self.pipeline = Pipeline(
+            source=self.source,
+            analysis=self.analysis,
+            responder=self.response.responder,
+            store=self.store,
+            flush_interval=5.0,
+            clock=self.response.clock,
+            metrics=self.metrics,
+            health=self.health,
+            heartbeat=self._beat,
+            listener=self._listen,
+        )
+
+    def events(self) -> int:
+        """Return how many events are counted in the behaviour."""
+        table = self.analysis.extractor.table
+        return sum(table.summary(row).events for row in table.row_of.values())
+
+    def part(self, name: str) -> str:
+        """Return how a part of the daemon does."""
+        return str(self.health.snapshot()["parts"].get(name, {}).get("status"))
+
+    def _beat(self) -> None:
+        self.beats += 1
+
+    def _listen(self, verdicts: Sequence[Verdict]) -> None:
+        self.verdicts.extend(verdicts)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an idle pipeline look around after milliseconds."""
+    monkeypatch.setattr(pipeline, "_BEAT", 0.01)
+    monkeypatch.setattr(pipeline, "_LAST_LOOK", 0.01)
+
+
+@pytest.fixture
+def line() -> Line:
+    """Return a pipeline."""
+    return Line()
+
+
+@asynccontextmanager
+async def running(line: Line) -> AsyncIterator[asyncio.Task[None]]:
+    """Let the pipeline run; stop it and wait for its end."""
+    task = asyncio.create_task(line.pipeline.run())
+    try:
+        yield task
+    finally:
+        line.pipeline.stop()
+        async with asyncio.timeout(10):
+            await asyncio.gather(task, return_exceptions=True)
+    await task
+
+
+def attack(number: int = 0) -> list[bytes]:
+    """Return lines for which their source is blocked: a password guesser's."""
+    return [eve.line(eve.login(f"203.0.113.{number + 1}", at=at)) for at in range(200)]
+
+
+async def test_what_comes_in_is_counted_told_and_stored(line: Line) -> None:
+    """Behaviour and position as one."""
+    async with running(line):
+        line.source.put(*(eve.line(eve.flow()) for _ in range(3)))
+        await until(lambda: 3 == line.events())
+
+    assert line.source.position == line.store.saved[-1].position
+    assert b'suricata_ai_events_total{event_type="flow"} 3.0' in line.metrics.render()
+    assert 0 == line.pipeline.lag()
+
+
+async def test_the_place_of_a_first_start_is_stored_before_anything_is_read(line: Line) -> None:
+    """The next start must not jump to a later end of the file."""
+    async with running(line):
+        await until(lambda: line.store.saved)
+
+    assert [0] == line.store.offsets()
+
+
+async def test_a_slow_stage_stops_the_reading(line: Line) -> None:
+    """What was read and waits is bounded; the rest stays in the file."""
+    line.response.disk.writing = asyncio.Event()
+    line.source.put(*attack())
+    for _ in range(50):
+        line.source.put(eve.line(eve.flow()))
+    async with running(line):
+        await until(lambda: line.source.handed > MOST_WAITING)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert line.source.handed <= MOST_WAITING + 2
+        assert line.pipeline.lag() > line.source.lag().bytes
+
+        line.response.disk.writing.set()
+        await until(lambda: 0 == line.pipeline.lag())
+    assert 51 == line.source.handed
+
+
+async def test_the_position_moves_only_behind_durable_decisions(line: Line) -> None:
+    """Killed while the ledger writes, the daemon reads the batch again."""
+    line.response.disk.writing = asyncio.Event()
+    async with running(line):
+        await until(lambda: line.store.saved)
+        line.source.put(*attack())
+        await until(line.response.ledger._writing.locked)
+        assert [0] == line.store.offsets()
+
+        line.response.disk.writing.set()
+    assert [0, line.source.position["/eve.json"][0].offset] == line.store.offsets()
+    assert line.response.disk.lines
+
+
+async def test_while_decisions_cannot_be_saved_the_position_stays(line: Line) -> None:
+    """The work goes on, and after a kill the decisions are made again."""
+    line.response.disk.full = True
+    async with running(line):
+        line.source.put(*attack())
+        await until(lambda: line.response.responder.unsaved)
+        line.response.clock.advance(6)
+        line.source.put(eve.line(eve.flow()))
+        await until(lambda: 0 == line.pipeline.lag())
+        assert [0] == line.store.offsets()
+
+        line.response.disk.full = False
+        line.source.put(eve.line(eve.flow()))
+        await until(lambda: not line.response.responder.unsaved)
+    assert line.source.position == line.store.saved[-1].position
+
+
+async def test_state_is_stored_by_its_interval_under_load(line: Line) -> None:
+    """Not with every batch, and not only when it is quiet."""
+    async with running(line):
+        for _ in range(12):
+            line.source.put(eve.line(eve.flow()))
+            await until(lambda: 0 == line.pipeline.lag())
+            line.response.clock.advance(1)
+        stored = line.store.offsets()
+    size = len(eve.line(eve.flow())) + 1
+
+    assert [0, 6 * size, 11 * size] == stored
+
+
+async def test_state_is_stored_when_it_is_quiet(line: Line) -> None:
+    """The last batch does not wait for the next one; without changes nothing is written."""
+    async with running(line):
+        line.source.put(eve.line(eve.flow()))
+        await until(lambda: 0 == line.pipeline.lag())
+        assert [0] == line.store.offsets()
+        line.response.clock.advance(5)
+        await until(lambda: 2 == len(line.store.saved))
+
+        line.response.clock.advance(5)
+        beats = line.beats
+        await until(lambda: line.beats > beats + 3)
+        assert 2 == len(line.store.saved)
+
+
+async def test_a_store_that_fails_degrades_and_the_work_goes_on(line: Line) -> None:
+    """It is told, and the next interval tries again."""
+    line.store.fails = True
+    async with running(line):
+        line.source.put(*attack())
+        await until(lambda: line.verdicts)
+        await until(lambda: "degraded" == line.part("state"))
+        assert b"suricata_ai_state_backend_up 0.0" in line.metrics.render()
+        assert Status.DEGRADED == line.health.status
+        assert line.response.disk.lines
+
+        line.store.fails = False
+        line.response.clock.advance(5)
+        await until(lambda: "ok" == line.part("state"))
+        assert b"suricata_ai_state_backend_up 1.0" in line.metrics.render()
+    assert line.source.position == line.store.saved[-1].position
+
+
+async def test_a_stop_reads_what_was_written_before_it(line: Line) -> None:
+    """And works through it, stores it, and sends the last wishes."""
+    task = asyncio.create_task(line.pipeline.run())
+    await until(lambda: line.store.saved)
+    for number in range(20):
+        line.source.put(*attack(number))
+    line.pipeline.stop()
+    line.pipeline._measure()
+    line.source.put(eve.line(eve.flow()))
+    async with asyncio.timeout(20):
+        await task
+
+    assert 20 == line.source.handed
+    assert 20 * 200 == line.events()
+    size = sum(len(text) + 1 for number in range(20) for text in attack(number))
+    assert size == line.store.offsets()[-1]
+    assert line.response.firewall.counts["add"] >= 20
+
+
+async def test_a_stop_does_not_wait_for_the_end_of_a_line(line: Line) -> None:
+    """Half a line that nobody finishes stays in the file."""
+    task = asyncio.create_task(line.pipeline.run())
+    await until(lambda: line.store.saved)
+    line.source.waiting_bytes = 7
+    line.pipeline.stop()
+    async with asyncio.timeout(5):
+        await task
+
+    assert line.source.stopped
+
+
+async def test_a_stop_of_the_reading_leaves_the_rest_in_the_file(line: Line) -> None:
+    """For a backlog that would take too long."""
+    line.response.disk.writing = asyncio.Event()
+    line.source.put(*attack())
+    for _ in range(50):
+        line.source.put(eve.line(eve.flow()))
+    task = asyncio.create_task(line.pipeline.run())
+    await until(line.response.ledger._writing.locked)
+    line.pipeline.stop()
+    line.pipeline.stop_reading()
+    line.response.disk.writing.set()
+    async with asyncio.timeout(10):
+        await task
+
+    assert line.source.handed <= MOST_WAITING + 2
+    assert line.source.handed - 1 + 200 == line.events()
+    assert line.store.offsets()[-1] < line.source.position["/eve.json"][0].offset
+
+
+@pytest.mark.parametrize("stage", ["read", "analyse", "respond", "enforce", "listen"])
+async def test_a_stage_that_raises_ends_the_run_with_its_error(
+    line: Line, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """A programming error is not survived in silence, whichever task it is in."""
+
+    def broken(*_args: object, **_names: object) -> None:
+        raise ZeroDivisionError
+
+    target, name = {
+        "read": (line.source, "batches"),
+        "analyse": (line.analysis, "lines"),
+        "respond": (line.response.responder, "respond"),
+        "enforce": (line.response.enforcer, "work"),
+        "listen": (line.pipeline, "_listener"),
+    }[stage]
+    monkeypatch.setattr(target, name, broken)
+    line.source.put(eve.line(eve.flow()))
+
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(10):
+            await line.pipeline.run()
+    assert raised.group_contains(ZeroDivisionError)
+
+
+async def test_the_heart_beats_while_work_goes_on_and_while_it_is_quiet(line: Line) -> None:
+    """Fed by the pipeline's own turns."""
+    async with running(line):
+        await until(lambda: line.beats >= 3)
+        line.source.put(eve.line(eve.flow()))
+        beats = line.beats
+        await until(lambda: line.beats > beats + 2)
+
+
+async def test_the_heart_stops_when_a_stage_hangs(line: Line) -> None:
+    """So that systemd starts the daemon again; one beat before the batch is the last."""
+    async with running(line):
+        await until(lambda: line.beats)
+        line.response.disk.writing = asyncio.Event()
+        line.source.put(*attack())
+        await until(line.response.ledger._writing.locked)
+        beats = line.beats
+        async with asyncio.timeout(5):
+            await asyncio.wait_for(asyncio.shield(asyncio.sleep(0.1)), 1)  # ten beats' time
+        assert beats == line.beats
+        line.response.disk.writing.set()
+        await until(lambda: line.beats > beats)
+
+
+async def test_a_firewall_that_hangs_does_not_stop_the_heart(line: Line) -> None:
+    """Deciding goes on."""
+    answer = line.response.firewall.hanging["add"] = asyncio.Event()
+    async with running(line):
+        line.source.put(*attack())
+        await until(lambda: "add" in line.response.firewall.calls)
+        beats = line.beats
+        await until(lambda: line.beats > beats + 2)
+        answer.set()
+
+
+async def test_what_the_source_lacks_is_told(line: Line) -> None:
+    """In words, until it is there."""
+    line.source.waiting_for = "/eve.json does not exist yet"
+    async with running(line):
+        await until(lambda: "degraded" == line.part("source"))
+        line.source.waiting_for = None
+        await until(lambda: "ok" == line.part("source"))
+
+
+async def test_lines_that_are_no_events_are_counted_and_passed_over(line: Line) -> None:
+    """They move the position like others."""
+    async with running(line):
+        line.source.put(b"{broken", b"[]", eve.line(eve.flow()))
+        await until(lambda: 1 == line.events())
+
+    shown = line.metrics.render()
+    assert b'suricata_ai_lines_rejected_total{reason="not_json"} 1.0' in shown
+    assert b'suricata_ai_lines_rejected_total{reason="wrong_shape"} 1.0' in shown
+    assert line.source.position == line.store.saved[-1].position
