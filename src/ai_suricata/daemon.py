@@ -21,6 +21,7 @@ from ai_suricata.config.change import change
 from ai_suricata.core.clock import Clock, SystemClock
 from ai_suricata.core.errors import ArtifactError, ConfigError, StateError
 from ai_suricata.features.extract import Extractor
+from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
 from ai_suricata.pipeline import Pipeline
 from ai_suricata.respond.enforcer import Enforcer
@@ -75,7 +76,7 @@ def stored_ledger(settings: Settings) -> tuple[str, list[LedgerEntry]]:
     Raises `StateError` where it can't be read.
     """
     name = ledger_name(settings.firewall.firewall, dry_run=settings.respond.dry_run)
-    return name, MemoryState(settings.state.directory, name).ledger.read()
+    return name, MemoryState(settings.state.directory, name, LAYOUT).ledger.read()
 
 
 class Daemon:
@@ -100,7 +101,7 @@ class Daemon:
         self.server = MetricsServer(settings.telemetry, self.metrics, self.health)
         dry = settings.respond.dry_run
         self.ledger_name = ledger_name(settings.firewall.firewall, dry_run=dry)
-        self.state = MemoryState(settings.state.directory, self.ledger_name)
+        self.state = MemoryState(settings.state.directory, self.ledger_name, LAYOUT)
         self.ledger = Ledger(self.state.ledger, self.clock)
         self._listener = listener
         self._task: asyncio.Task[None] | None = None
@@ -176,8 +177,8 @@ class Daemon:
         settings = self.settings
         snapshot = await self.state.behaviour.load()
         extractor = Extractor(settings.features, own_addresses())
-        if snapshot is not None and snapshot.behaviour:
-            extractor.restore(snapshot.behaviour)
+        if snapshot is not None:
+            extractor.restore(snapshot)
         source = Tail(settings.source, snapshot.position if snapshot is not None else None)
         model = self._stored_model()
         learning = Learning(settings.classify.training_events) if model is None else None

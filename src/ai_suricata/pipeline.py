@@ -16,7 +16,6 @@ import structlog
 
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.timestamp import MICROSECONDS
-from ai_suricata.state.base import Snapshot
 from ai_suricata.telemetry.health import Status
 
 if TYPE_CHECKING:
@@ -73,6 +72,7 @@ class Pipeline:
         self._owed: int | None = None  # bytes to read before stopping; None: not asked to stop
         self._quiet = 0  # turns without a batch
         self._changed = True  # the place of a first start must be known to the next one
+        self._stored = analysis.extractor.table.clock  # up to which event the store has all
         self._flushed = clock.now()
 
     async def run(self) -> None:
@@ -162,15 +162,17 @@ class Pipeline:
         if not self._changed or self.responder.unsaved:
             return
         started = self.clock.now()
-        snapshot = Snapshot(self._position, self.analysis.extractor.export())
+        extractor = self.analysis.extractor
+        changes = extractor.changes(self._position, self._stored)
         self._flushed = started
         try:
-            await self.store.save(snapshot)
+            await self.store.save(changes)
         except StateError as error:
             self.metrics.flush(self.clock.now() - started, ok=False)
             self.health.set("state", Status.DEGRADED, str(error))
             return
-        self._changed = False
+        extractor.stored(changes)
+        self._stored, self._changed = changes.clock, False
         self.metrics.flush(self.clock.now() - started, ok=True)
         self.health.set("state", Status.OK, "stored")
 

@@ -22,6 +22,7 @@ from ai_suricata.config.load import load
 from ai_suricata.core.event import Event, decode
 from ai_suricata.features.extract import Extractor
 from ai_suricata.features.table import Table
+from ai_suricata.state.base import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -241,3 +242,9 @@ def recorded(name: str) -> Iterator[bytes]:
     """Yield the lines of a file below `DATA`."""
     with gzip.open(DATA / name) as file:
         yield from file
+
+
+def snapshot_of(extractor: Extractor) -> Snapshot:
+    """Return all that an extractor knows, as a store gives it back."""
+    changes = extractor.changes({}, since=0)
+    return Snapshot(changes.position, changes.clock, changes.rows, changes.notes)

@@ -26,6 +26,7 @@ from urllib.request import urlopen
 import ai_suricata
 from ai_suricata.config.load import load
 from ai_suricata.features.extract import Extractor
+from ai_suricata.features.table import LAYOUT
 from ai_suricata.state.memory import MemoryState
 from fakes import eve
 
@@ -177,16 +178,16 @@ class DaemonProcess:
 
     def counted(self) -> dict[str, tuple[int, int]]:
         """Return (events, alerts) of each address, as the stored snapshot has them."""
-        snapshot = asyncio.run(MemoryState(self.state, "dry_run").behaviour.load())
+        snapshot = asyncio.run(MemoryState(self.state, "dry_run", LAYOUT).behaviour.load())
         assert snapshot is not None
         table = Extractor(load(environment={}).features).table
-        table.restore(snapshot.behaviour)
+        table.restore(snapshot.rows, snapshot.clock)
         summaries = map(table.summary, table.row_of.values())
         return {one.address: (one.events, one.alerts) for one in summaries}
 
     def ledger(self, name: str = "dry_run") -> dict[tuple[str, str], str]:
         """Return the state of each (address, table) in the stored ledger."""
-        entries = MemoryState(self.state, name).ledger.read()
+        entries = MemoryState(self.state, name, LAYOUT).ledger.read()
         return {(e.target, e.decision.table.value): e.state.value for e in entries}
 
 

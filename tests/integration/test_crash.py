@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ai_suricata.features.table import LAYOUT
 from ai_suricata.state.memory import MemoryState
 from fakes.process import DaemonProcess, guesses, wait_for
 from fakes.sshd import BLOCK_TABLE, LIMIT_TABLE, PfStandIn, running_pf
@@ -58,7 +59,7 @@ def state_of(daemon: DaemonProcess, key: tuple[str, str] = KEY) -> str:
 
 def wait_for_expiry(daemon: DaemonProcess) -> None:
     """Wait until the clock is past the end of every block."""
-    entries = MemoryState(daemon.state, "pfsense").ledger.read()
+    entries = MemoryState(daemon.state, "pfsense", LAYOUT).ledger.read()
     end = max(entry.expires_at for entry in entries)
     wait_for(lambda: time.time() > end, "the end of the block", DURATION + 5)
 

@@ -302,7 +302,7 @@ def test_a_disk_too_small_for_the_snapshot_degrades_it(tmp_path: Path) -> None:
         daemon.write(clients(2000))
         wait_for(lambda: daemon.health("state")[0] == "degraded")
         _, detail = daemon.health("state")
-        assert "behaviour.npz can't be written: File too large; make room" in detail
+        assert "behaviour.1.log can't be written: File too large; make room" in detail
         assert 0 == daemon.metric("suricata_ai_state_backend_up")
 
         daemon.write(clients(100))

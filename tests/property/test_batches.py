@@ -32,7 +32,7 @@ def restarted(analysis: Analysis) -> None:
     old = analysis.extractor
     fresh = Extractor(eve.settings().features)
     fresh.table = Table(old.table.capacity)
-    fresh.restore(old.export())
+    fresh.restore(eve.snapshot_of(old))
     analysis.extractor = fresh
 
 

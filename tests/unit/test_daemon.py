@@ -15,6 +15,7 @@ from ai_suricata.config.load import load
 from ai_suricata.core.decision import Table
 from ai_suricata.core.errors import ConfigError, StateError
 from ai_suricata.daemon import Daemon, stored_ledger
+from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
 from ai_suricata.respond import surroundings
 from ai_suricata.state.memory import MemoryState
@@ -111,7 +112,7 @@ async def test_a_stop_while_it_starts_is_not_lost(tmp_path: Path) -> None:
         await daemon.run()
 
     assert [Phase.STARTING, Phase.DRAINING, Phase.STOPPED] == phases
-    assert await MemoryState(tmp_path / "state", "dry_run").behaviour.load() is not None
+    assert await MemoryState(tmp_path / "state", "dry_run", LAYOUT).behaviour.load() is not None
 
 
 async def test_stopping_twice_is_stopping(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ async def test_draining_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     assert Phase.STOPPED is daemon.health.phase
     assert [line["event"] for line in told if "drain" in line["event"]]
-    snapshot = await MemoryState(tmp_path / "state", "dry_run").behaviour.load()
+    snapshot = await MemoryState(tmp_path / "state", "dry_run", LAYOUT).behaviour.load()
     assert snapshot is not None
     [position] = snapshot.position[str(tmp_path / "eve.json")]
     assert len(LOGINS) == position.offset
@@ -162,7 +163,7 @@ async def test_it_is_ready_without_a_firewall_that_does_not_answer(
 ) -> None:
     """Degraded, after a bounded wait; the command in flight is not broken off."""
     monkeypatch.setattr(module, "RECONCILE_AT_START", 0.05)
-    state = MemoryState(tmp_path / "state", "dry_run")
+    state = MemoryState(tmp_path / "state", "dry_run", LAYOUT)
     await state.open()
     daemon = daemon_in(tmp_path)
     await daemon.ledger.request([decision(at=JUST_NOW)])
@@ -214,7 +215,7 @@ async def test_a_dry_run_sends_nothing_wherever_the_firewall_is(tmp_path: Path) 
 async def test_a_snapshot_that_is_damaged_stops_the_start(tmp_path: Path) -> None:
     """With the remedy; guessing a place would count twice or skip."""
     (tmp_path / "state").mkdir()
-    (tmp_path / "state/behaviour.npz").write_bytes(b"damaged")
+    (tmp_path / "state/behaviour.1.log").write_bytes(b"damaged")
     daemon = daemon_in(tmp_path)
 
     with pytest.raises(StateError, match="move it away"):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from ai_suricata.core.verdict import Verdict
-    from ai_suricata.state.base import Snapshot
+    from ai_suricata.state.base import Changes, Snapshot
 
 
 def position(offset: int) -> Position:
@@ -79,19 +79,22 @@ class FakeStore:
     """Keeps snapshots, and can fail or hang."""
 
     def __init__(self) -> None:
-        self.saved: list[Snapshot] = []
+        self.saved: list[Changes] = []
         self.fails = False
 
     async def load(self) -> Snapshot | None:
-        """Return the latest."""
-        return self.saved[-1] if self.saved else None
+        """Return nothing: it is never restarted."""
+        return None
 
-    async def save(self, snapshot: Snapshot) -> None:
+    async def close(self) -> None:
+        """Nothing is under way."""
+
+    async def save(self, changes: Changes) -> None:
         """Keep it."""
         await asyncio.sleep(0)
         if self.fails:
             raise StateError("the disk is full; make room")
-        self.saved.append(snapshot)
+        self.saved.append(changes)
 
     def offsets(self) -> list[int]:
         """Return the place of each snapshot."""

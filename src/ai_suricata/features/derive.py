@@ -8,7 +8,7 @@ import numpy as np
 
 from ai_suricata.core.behaviour import Counter, Sketch
 from ai_suricata.core.schema import FEATURE_NAMES, INDEX
-from ai_suricata.features.evidence import SKETCH_BITS
+from ai_suricata.features.sketch import count_distinct
 from ai_suricata.features.table import SLOT
 
 if TYPE_CHECKING:
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 _MICROSECONDS = 1_000_000
 _LONGEST_BEFORE = 20 * SLOT
-# Linear counting: m bits of which z are zero stand for about m * ln(m / z) distinct values. A full
-# bitmap has no such figure; it is taken as if half a bit were left.
-_ZEROS = np.maximum(SKETCH_BITS - np.arange(SKETCH_BITS + 1), 0.5)
-_DISTINCT = np.round(SKETCH_BITS * np.log(SKETCH_BITS / _ZEROS))
-
 _PLAIN = {
     "alerts": Counter.ALERTS,
     "alerts_severity_1": Counter.SEVERITY_1,
@@ -64,7 +59,7 @@ _DISTINCTS = {
 def derive(columns: Columns, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the feature vectors of `rows`, shape (len(rows), len(FEATURES))."""
     counters = columns.counters[rows].astype(np.float64)
-    distinct = _DISTINCT[np.bitwise_count(columns.sketches[rows]).sum(axis=2, dtype=np.int64)]
+    distinct = count_distinct(columns.sketches[rows])
     matrix = np.zeros((len(rows), len(FEATURE_NAMES)))
     for name, counter in _PLAIN.items():
         matrix[:, INDEX[name]] = counters[:, counter]

@@ -16,6 +16,7 @@ from ai_suricata.core.behaviour import Counter, Sketch
 from ai_suricata.core.timestamp import parse_timestamp
 from ai_suricata.features.attribute import INFORMATION
 from ai_suricata.features.handshake import alert_proven, flow_failed, flow_proven
+from ai_suricata.features.sketch import bits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ai_suricata.core.event import Alert, Event
     from ai_suricata.features.home import Party
 
-SKETCH_BITS = 256
 LOGIN_PORTS = frozenset({22, 23, 2222, 3389, 5900})
 """Ports whose sessions begin with a login (ssh, telnet, rdp, vnc)."""
 _LOGIN_SECONDS = 30
@@ -54,21 +54,8 @@ class Evidence:
         """Return the marks as an array (marks, 3) of (event, sketch, bit)."""
         if self._array is None:
             self._array = np.array(self.marks, dtype=np.int64).reshape(-1, 3)
-            self._array[:, 2] = _bits(self._array[:, 2])
+            self._array[:, 2] = bits_of(self._array[:, 2])
         return self._array
-
-
-def _bits(values: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Hash each value to one of the bits (SplitMix64; Steele, Lea and Flood, 2014).
-
-    A multiplication alone would spread neighbouring ports more evenly than chance, and linear
-    counting, which expects chance, would take 200 of them for 340.
-    """
-    z = values.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    bits: NDArray[np.uint64] = (z ^ (z >> np.uint64(31))) % np.uint64(SKETCH_BITS)
-    return bits
 
 
 def gather(events: Sequence[Event], others: Sequence[Party]) -> Evidence:

@@ -13,16 +13,21 @@ from ai_suricata.features.evidence import gather
 from ai_suricata.features.home import HomeNetwork
 from ai_suricata.features.schedule import waves
 from ai_suricata.features.table import Table
+from ai_suricata.state.base import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from ai_suricata.config.settings import FeatureSettings
     from ai_suricata.core.address import Network
     from ai_suricata.core.event import Event
+    from ai_suricata.core.position import Position
     from ai_suricata.features.home import Party
+    from ai_suricata.state.base import Snapshot
+
+_RESOLVERS = "resolvers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +74,26 @@ class Extractor:
         parts.append(self._count(counted))
         return _joined(parts)
 
-    def export(self) -> dict[str, NDArray[np.generic]]:
-        """Return all that later verdicts depend on, as arrays for a snapshot."""
-        resolvers = np.array(self.attribution.export(), dtype=np.str_)
-        return {**self.table.export(), "resolvers": resolvers}
+    def changes(self, position: Position, since: int, *, facts: bool = False) -> Changes:
+        """Return what has changed since the clock stood at `since`; `facts`: and what it says."""
+        rows = self.table.changed(since)
+        return Changes(
+            position=position,
+            clock=self.table.clock,
+            rows=self.table.export(rows),
+            gone=tuple(self.table.gone),
+            notes={_RESOLVERS: tuple(self.attribution.export())},
+            facts=self.table.summaries(rows) if facts else (),
+        )
 
-    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over a snapshot; the same events then come to the same verdicts as without one."""
-        self.table.restore(arrays)
-        if "resolvers" in arrays:  # a snapshot of the table alone has none
-            self.attribution.restore(arrays["resolvers"].tolist())
+    def stored(self, changes: Changes) -> None:
+        """Take note that the changes are durable: what has gone need not be told again."""
+        del self.table.gone[: len(changes.gone)]
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take over stored state; the same events then come to the same verdicts as without."""
+        self.table.restore(snapshot.rows, snapshot.clock)
+        self.attribution.restore(snapshot.notes.get(_RESOLVERS, ()))
 
     def _count(self, counted: list[tuple[Event, int, Party]]) -> Points:
         """Apply events wave by wave, and take the vectors of those who are due after each."""

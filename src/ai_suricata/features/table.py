@@ -22,6 +22,9 @@ from ai_suricata.core.behaviour import (
     Counter,
     Sketch,
 )
+from ai_suricata.features.join import Share, join, own_part
+from ai_suricata.features.sketch import count_distinct
+from ai_suricata.state.row import Layout, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +93,10 @@ class Columns:
         return [(name, getattr(self, name)) for name in self.__slots__]
 
 
+LAYOUT = Layout(dict(Columns.empty(0).items()))
+"""How a row is stored."""
+
+
 class Table:
     """Rows by address."""
 
@@ -102,7 +109,10 @@ class Table:
         self.evicted = 0
         self.clock = 0
         """Number of events that were applied so far."""
+        self.gone: list[str] = []
+        """Addresses that were evicted since somebody last emptied this list."""
         self._free: list[int] = []
+        self._shares: dict[str, Share] = {}
 
     def __len__(self) -> int:
         return len(self.row_of)
@@ -144,8 +154,10 @@ class Table:
         for name, array in self.columns.items():
             array[coldest] = getattr(blank, name)[0]
         for row in coldest.tolist():
-            del self.row_of[self.addresses[row]]
-            self.addresses[row] = ""
+            address, self.addresses[row] = self.addresses[row], ""
+            del self.row_of[address]
+            self._shares.pop(address, None)
+            self.gone.append(address)
             self._free.append(row)
         self.evicted += count
 
@@ -210,14 +222,29 @@ class Table:
 
     def summary(self, row: int) -> BehaviourSummary:
         """Return what a list of sources shows of one row."""
+        [found] = self.summaries(np.array([row], dtype=np.int64))
+        return found
+
+    def summaries(self, rows: NDArray[np.int64]) -> list[BehaviourSummary]:
+        """Return what a list of sources shows of the rows; counts are this instance's own."""
         column = self.columns
-        return BehaviourSummary(
-            address=self.addresses[row],
-            alerts=int(column.counters[row, Counter.TOTAL_ALERTS]),
-            events=int(column.counters[row, Counter.TOTAL_EVENTS]),
-            first_seen=int(column.first_seen[row]),
-            last_seen=int(column.last_seen[row]),
+        counters = self._own_counters(rows)
+        distinct = count_distinct(column.sketches[rows])
+        names = [self.addresses[row] for row in rows.tolist()]
+        fields = (
+            counters[:, Counter.TOTAL_ALERTS],
+            counters[:, Counter.TOTAL_EVENTS],
+            column.first_seen[rows],
+            column.last_seen[rows],
+            counters[:, Counter.SEVERITY_1],
+            counters[:, Counter.SEVERITY_2],
+            distinct[:, Sketch.PORTS].astype(np.int64),
+            distinct[:, Sketch.DESTINATIONS].astype(np.int64),
+            column.score[rows],
+            column.patterns[rows],
         )
+        values = zip(*(part.tolist() for part in fields), strict=True)
+        return [BehaviourSummary(name, *row) for name, row in zip(names, values, strict=True)]
 
     def top(self, count: int) -> list[tuple[str, int]]:
         """Return the addresses with the most alerts, and how many."""
@@ -227,21 +254,49 @@ class Table:
             (self.addresses[row], int(alerts[row])) for row in order.tolist() if alerts[row] > 0
         ]
 
-    def export(self) -> dict[str, NDArray[np.generic]]:
-        """Return a copy of all rows as arrays, for a snapshot."""
+    def changed(self, since: int) -> NDArray[np.int64]:
+        """Return the rows that an event has touched since the clock stood at `since`."""
         rows = np.fromiter(self.row_of.values(), np.int64, len(self.row_of))
-        arrays = {name: array[rows] for name, array in self.columns.items()}
-        arrays["address"] = np.array(list(self.row_of), dtype=np.str_)
-        arrays["clock"] = np.array([self.clock], dtype=np.int64)
-        return arrays
+        chosen: NDArray[np.int64] = rows[self.columns.touched[rows] >= since]
+        return chosen
 
-    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over the rows of a snapshot into an empty table: the latest, where too many."""
-        addresses = arrays["address"].tolist()
-        keep = np.argsort(arrays["touched"], kind="stable")[-self.capacity :]
+    def export(self, rows: NDArray[np.int64]) -> Rows:
+        """Return copies of rows, without what came from other instances."""
+        columns = {name: array[rows] for name, array in self.columns.items()}
+        columns["counters"] = self._own_counters(rows)
+        return Rows([self.addresses[row] for row in rows.tolist()], columns)
+
+    def _own_counters(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        counters: NDArray[np.int64] = self.columns.counters[rows]
+        if self._shares:
+            for index, row in enumerate(rows.tolist()):
+                share = self._shares.get(self.addresses[row])
+                if share is not None:
+                    counters[index] = own_part(self.columns, row, share)
+        return counters
+
+    def restore(self, rows: Rows, clock: int) -> None:
+        """Take over stored rows into an empty table: the latest, where they are too many."""
+        keep = np.argsort(np.asarray(rows.columns["touched"]), kind="stable")[-self.capacity :]
         self.columns = Columns.empty(max(min(self.capacity, _FIRST_ROWS), len(keep)))
         for name, array in self.columns.items():
-            array[: len(keep)] = arrays[name][keep]
-        self.addresses = [str(addresses[index]) for index in keep.tolist()]
+            array[: len(keep)] = rows.columns[name][keep]
+        self.addresses = [rows.addresses[index] for index in keep.tolist()]
         self.row_of = {address: row for row, address in enumerate(self.addresses)}
-        self.clock = int(arrays["clock"][0])
+        self.clock = clock
+
+    def adopt(self, rows: Rows, *, foreign: bool) -> None:
+        """Join rows that were stored elsewhere to what is here; new ones as far as there is room.
+
+        `foreign`: they are parts of other instances, and stay theirs.
+        """
+        stored = Columns(**{name: rows.columns[name] for name, _ in self.columns.items()})  # type: ignore[arg-type]
+        for at, address in enumerate(rows.addresses):
+            row = self.find(address, home=bool(stored.home[at]))
+            if row is None:
+                return
+            share = self._shares.get(address)
+            joined = join(self.columns, row, stored, at, share, (_RECENT_SLOTS, _DAY_SLOTS))
+            if foreign:
+                self._shares[address] = joined
+            self.columns.touched[row] = self.clock

@@ -1,51 +1,46 @@
-"""State in memory, kept in two files of the state directory.
+"""State in memory, kept in files of the state directory.
 
-`behaviour.npz` holds all rows and the position, replaced as a whole; `ledger-NAME.jsonl` is a
-journal of ledger entries, one JSON object a line, the latest line of a target being the valid
-one. Neither holds anything that is executed when it is read.
+Behaviour and position are a log of changes (`state.behaviour`); `ledger-NAME.jsonl` is a journal
+of ledger entries, one JSON object a line, the latest line of a target being the valid one.
+Neither holds anything that is executed when it is read.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
-import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import structlog
 
 from ai_suricata.core.address import parse_target
 from ai_suricata.core.decision import LedgerEntry, LedgerState
 from ai_suricata.core.errors import StateError
-from ai_suricata.core.position import Position
-from ai_suricata.core.schema import SCHEMA_DIGEST
-from ai_suricata.state.base import Snapshot
+from ai_suricata.state.behaviour import BehaviourLog
 from ai_suricata.state.file import append, cut, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from ai_suricata.state.row import Layout
+
 
 log = structlog.get_logger(__name__)
 
 _LINES_BEFORE_COMPACTION = 1000
 _ENDED = frozenset({LedgerState.FORGOTTEN})
-_position = msgspec.json.Decoder(Position)
 _entry = msgspec.json.Decoder(LedgerEntry)
 
 
 class MemoryState:
     """Both stores, in one folder."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        """Take the folder, and the name of the ledger (see `ledger_name`)."""
+    def __init__(self, folder: Path, name: str, layout: Layout) -> None:
+        """`name`: of the ledger (see `ledger_name`); `layout`: of the rows of behaviour."""
         self.folder = folder
-        self.behaviour = BehaviourFile(folder / "behaviour.npz")
+        self.behaviour = BehaviourLog(folder, layout)
         self.ledger = LedgerJournal(folder / f"ledger-{name}.jsonl")
 
     async def open(self) -> None:
@@ -59,65 +54,13 @@ class MemoryState:
             ) from error
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Finish what is under way."""
+        await self.behaviour.close()
 
 
 def ledger_name(firewall: str, *, dry_run: bool) -> str:
     """Name the ledger of a firewall; a dry run's wishes are kept apart from a real one's."""
     return "dry_run" if dry_run else firewall
-
-
-class BehaviourFile:
-    """Snapshots in one file."""
-
-    def __init__(self, path: Path) -> None:
-        """`path`: an .npz file."""
-        self.path = path
-
-    async def load(self) -> Snapshot | None:
-        """Return the snapshot, or None where there is no file. Raises `StateError`."""
-        return await asyncio.to_thread(self._load)
-
-    async def save(self, snapshot: Snapshot) -> None:
-        """Replace the file. Raises `StateError`; the old file then stays."""
-        await asyncio.to_thread(lambda: replace(self.path, _packed(snapshot)))
-
-    def _load(self) -> Snapshot | None:
-        try:
-            # Opened here: numpy leaves the file of a damaged archive open.
-            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            position = _position.decode(arrays.pop("position").tobytes())
-            schema = str(arrays.pop("schema"))
-        except FileNotFoundError:
-            return None
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            EOFError,
-            zipfile.BadZipFile,
-            msgspec.DecodeError,
-        ) as error:
-            raise StateError(
-                f"{self.path} can't be read ({error}); "
-                "move it away to start without what was learned"
-            ) from error
-        if schema != SCHEMA_DIGEST:
-            # The windows of another schema mean something else; the position is still right.
-            log.warning("behaviour of another version is left behind", file=str(self.path))
-            arrays = {}
-        return Snapshot(position, arrays)
-
-
-def _packed(snapshot: Snapshot) -> bytes:
-    extra: Mapping[str, NDArray[np.generic]] = {
-        "position": np.frombuffer(msgspec.json.encode(snapshot.position), dtype=np.uint8),
-        "schema": np.array(SCHEMA_DIGEST),
-    }
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **snapshot.behaviour, **extra)
-    return buffer.getvalue()
 
 
 class LedgerJournal:

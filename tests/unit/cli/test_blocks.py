@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from ai_suricata.cli.app import app
 from ai_suricata.core.decision import LedgerEntry, LedgerState, Table
+from ai_suricata.features.table import LAYOUT
 from ai_suricata.state.memory import MemoryState
 from fakes.response import NOW, decision
 
@@ -45,7 +46,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STATE_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
-    state = MemoryState(tmp_path, "dry_run")
+    state = MemoryState(tmp_path, "dry_run", LAYOUT)
     made = [
         LedgerEntry(decision(target), kind, NOW, NOW + 600 - place, "a note")
         for place, (target, kind) in enumerate(STATES.items())
@@ -111,7 +112,7 @@ def test_markup_in_a_reason_is_shown_as_it_is(ledger: Path) -> None:
     """What an attacker wrote must not colour or hide anything."""
     made = decision("203.0.113.66", reasons=("[red]url[/red] [link=x]",))
     entry = LedgerEntry(made, LedgerState.ENFORCED, NOW, NOW + 1)
-    asyncio.run(MemoryState(ledger.parent, "dry_run").ledger.append([entry]))
+    asyncio.run(MemoryState(ledger.parent, "dry_run", LAYOUT).ledger.append([entry]))
 
     assert "[red]url[/red] [link=x]" in listed("--format", "table").stdout
 

@@ -149,7 +149,7 @@ def test_a_snapshot_restores_every_column_exactly() -> None:
     found.observe([eve.event(record) for record in records])
     found.observe([eve.event(eve.dns())])
     copy = extractor()
-    copy.restore(found.export())
+    copy.restore(eve.snapshot_of(found))
 
     assert set(found.table.row_of) == set(copy.table.row_of)
     assert found.table.clock == copy.table.clock
@@ -164,7 +164,7 @@ def test_a_snapshot_is_a_copy() -> None:
     """What is counted while it is being written does not change it."""
     found = extractor()
     found.observe([eve.event(eve.flow())])
-    arrays = found.export()
+    arrays = eve.snapshot_of(found).rows.columns
     before = {name: array.copy() for name, array in arrays.items()}
     found.observe([eve.event(eve.flow(at=1)), eve.event(eve.flow(eve.PEER))])
 
@@ -176,7 +176,7 @@ def test_a_smaller_table_takes_the_latest_rows_of_a_snapshot() -> None:
     found = extractor()
     found.observe([eve.event(eve.flow(f"203.0.113.{n}", at=n)) for n in range(9)])
     small = extractor(capacity=2)
-    small.restore(found.export())
+    small.restore(eve.snapshot_of(found))
 
     assert {"203.0.113.7", "203.0.113.8"} == set(small.table.row_of)
 
@@ -184,7 +184,7 @@ def test_a_smaller_table_takes_the_latest_rows_of_a_snapshot() -> None:
 def test_an_empty_snapshot_is_an_empty_table() -> None:
     """A daemon may be stopped before the first event."""
     copy = extractor()
-    copy.restore(extractor().export())
+    copy.restore(eve.snapshot_of(extractor()))
     copy.observe([eve.event(eve.flow())])
 
     assert 1 == len(copy.table)
@@ -195,7 +195,7 @@ def test_home_is_what_home_net_says_now_not_what_a_snapshot_says() -> None:
     old = extractor()
     old.observe([eve.event(eve.flow())])
     new = Extractor(eve.settings(HOME_NET="203.0.113.0/24").features)
-    new.restore(old.export())
+    new.restore(eve.snapshot_of(old))
 
     assert new.observe([eve.event(eve.flow(at=1))]).home.tolist() == [True]
 

@@ -169,6 +169,7 @@ async def test_tries_come_further_and_further_apart(
 
     async def spy(seconds: float) -> None:
         pauses.append(seconds)
+        assert len(pauses) < 100, "it does not wait at all"
         await path.responder.respond([verdict(f"203.0.113.{len(pauses)}")])
         await pause(seconds)
 

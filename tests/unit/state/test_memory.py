@@ -1,30 +1,24 @@
-"""The snapshot and the ledger's journal, in the files of the state directory."""
+"""The ledger's journal, and the state directory."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from structlog.testing import capture_logs
 
 from ai_suricata.core.decision import LedgerEntry, LedgerState, Table
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.position import FilePosition, Position
+from ai_suricata.features.table import LAYOUT
 from ai_suricata.state import memory
-from ai_suricata.state.base import Snapshot
-from ai_suricata.state.memory import BehaviourFile, LedgerJournal, MemoryState, ledger_name
+from ai_suricata.state.memory import LedgerJournal, MemoryState, ledger_name
 from fakes.response import ATTACKER, NOW, OTHER, decision
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
 
 POSITION: Position = {
     "/var/log/suricata/eve.json": (
@@ -53,107 +47,6 @@ def journal(tmp_path: Path) -> LedgerJournal:
 async def reloaded(journal: LedgerJournal) -> list[LedgerEntry]:
     """Return what a second instance reads from the same file."""
     return await LedgerJournal(journal.path).load()
-
-
-# -- the snapshot ---------------------------------------------------------------------------------
-
-
-async def test_a_first_start_has_no_snapshot(tmp_path: Path) -> None:
-    """That is no error."""
-    assert await BehaviourFile(tmp_path / "behaviour.npz").load() is None
-
-
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.dictionaries(
-        st.sampled_from(["address", "counters", "touched", "clock"]),
-        arrays.arrays(
-            st.sampled_from([np.dtype(kind) for kind in ("i8", "u1", "u8", "?", "<U39")]),
-            arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5),
-        ),
-    )
-)
-async def test_a_snapshot_comes_back_as_it_was_stored(
-    tmp_path: Path, behaviour: dict[str, NDArray[np.generic]]
-) -> None:
-    """Every number, type and shape, and the position."""
-    store = BehaviourFile(tmp_path / "behaviour.npz")
-    await store.save(Snapshot(POSITION, behaviour))
-    found = await BehaviourFile(store.path).load()
-
-    assert found is not None
-    assert POSITION == found.position
-    assert behaviour.keys() == found.behaviour.keys()
-    for name, column in behaviour.items():
-        assert column.dtype == found.behaviour[name].dtype
-        np.testing.assert_array_equal(column, found.behaviour[name], strict=True)
-
-
-async def test_position_and_behaviour_are_replaced_as_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever reads in the middle of a save finds the old of both."""
-    store = BehaviourFile(tmp_path / "behaviour.npz")
-    await store.save(Snapshot({"a": ()}, {"n": np.array([1])}))
-    seen: list[tuple[Position, int]] = []
-    sync = os.fsync
-
-    def spy(descriptor: int) -> None:
-        found = BehaviourFile(store.path)._load()
-        assert found is not None
-        seen.append((found.position, int(np.asarray(found.behaviour["n"])[0])))
-        sync(descriptor)
-
-    monkeypatch.setattr("ai_suricata.state.file.os.fsync", spy)
-    await store.save(Snapshot({"b": ()}, {"n": np.array([2])}))
-
-    assert [({"a": ()}, 1), ({"b": ()}, 2)] == seen
-
-
-async def test_behaviour_of_another_schema_is_dropped_and_the_position_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its windows mean something else; what has been read stays read."""
-    store = BehaviourFile(tmp_path / "behaviour.npz")
-    monkeypatch.setattr(memory, "SCHEMA_DIGEST", "of yesterday")
-    await store.save(Snapshot(POSITION, {"n": np.array([1])}))
-    monkeypatch.undo()
-
-    assert Snapshot(POSITION, {}) == await store.load()
-
-
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "no position", "pickle", "folder"])
-async def test_a_damaged_snapshot_is_named_with_its_remedy(tmp_path: Path, damage: str) -> None:
-    """Nothing that it holds is executed, and nobody guesses a position."""
-    path = tmp_path / "behaviour.npz"
-    await BehaviourFile(path).save(Snapshot(POSITION, {"n": np.arange(1000)}))
-    whole = path.read_bytes()
-    path.unlink()
-    if damage == "folder":
-        path.mkdir()
-    elif damage == "no position":
-        np.savez(path, schema=np.array("x"))
-    elif damage == "pickle":
-        np.savez(path, position=np.array([{}], dtype=object))
-    else:
-        path.write_bytes({"cut": whole[:2000], "empty": b"", "text": b"hello"}[damage])
-
-    with pytest.raises(StateError, match="move it away to start without what was learned"):
-        await BehaviourFile(path).load()
-
-
-async def test_a_snapshot_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    """The daemon goes on; the next flush tries again."""
-    store = BehaviourFile(tmp_path / "behaviour.npz")
-    await store.save(Snapshot({"a": ()}, {}))
-    beside = tmp_path / "behaviour.npz.new"
-    beside.mkdir()
-
-    with pytest.raises(StateError, match="can't be written"):
-        await store.save(Snapshot({"b": ()}, {}))
-    found = await store.load()
-    assert found is not None
-    assert {"a": ()} == found.position
 
 
 # -- the journal ----------------------------------------------------------------------------------
@@ -326,7 +219,7 @@ async def test_a_journal_that_is_a_folder_is_named(journal: LedgerJournal) -> No
 
 async def test_the_folder_is_made_at_the_start(tmp_path: Path) -> None:
     """With its parents; others of this machine don't read it."""
-    state = MemoryState(tmp_path / "a/b", "dry_run")
+    state = MemoryState(tmp_path / "a/b", "dry_run", LAYOUT)
     await state.open()
     await state.open()
 
@@ -340,7 +233,7 @@ async def test_a_folder_that_cannot_be_made_is_named_with_its_setting(tmp_path: 
     (tmp_path / "a").touch()
 
     with pytest.raises(StateError, match="set STATE_DIR to a folder that this user may write"):
-        await MemoryState(tmp_path / "a/b", "dry_run").open()
+        await MemoryState(tmp_path / "a/b", "dry_run", LAYOUT).open()
 
 
 def test_wishes_of_a_dry_run_are_kept_apart() -> None:

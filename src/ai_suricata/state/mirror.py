@@ -1,0 +1,163 @@
+"""A shared copy that is written behind, and never waited for.
+
+The local log is what a restart goes by; what Redis holds follows it. At a flush, whatever has
+changed since the last one that Redis confirmed is handed over, if nothing is on the way. While
+Redis is away nothing piles up: a row that changes ten times is still one row to write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Protocol
+
+from ai_suricata.core.errors import StateError
+from ai_suricata.state.base import NOTHING, Fetched, Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ai_suricata.state.base import Changes
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+
+
+class SharedBehaviour(Protocol):
+    """Behaviour where several instances put theirs together."""
+
+    async def mark(self) -> Mark | None:
+        """Return how far this instance has come there, or None. Raises `StateError`."""
+        ...
+
+    async def fetch(self, addresses: Sequence[str]) -> Fetched:
+        """Return what is known of the addresses, in one round trip. Raises `StateError`."""
+        ...
+
+    async def save(self, changes: Changes, before: Mark | None, after: Mark) -> bool:
+        """Write the changes if the state is still `before`; return whether it was.
+
+        Raises `StateError` where the outcome is not known: `mark` then tells.
+        """
+        ...
+
+
+class Mirror:
+    """Keeps a `SharedBehaviour` in step. Its `run` alone waits for it."""
+
+    def __init__(
+        self, shared: SharedBehaviour, lineage: str, tell: Callable[[str | None], None]
+    ) -> None:
+        """`lineage`: names the local log; `tell` hears a problem in words, or None for none."""
+        self._shared = shared
+        self._lineage = lineage
+        self._tell = tell
+        self._known: Mark | None = None
+        self._certain = False
+        self._offer: Changes | None = None
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._missed: set[str] = set()
+        self.up = False
+
+    async def open(self) -> Mark | None:
+        """Ask how far this instance has come there; None where nothing is known or nobody answers."""
+        try:
+            self._known = await self._shared.mark()
+        except StateError as error:
+            self._lost(error)
+            return None
+        self._certain = self.up = True
+        self._tell(None)
+        return self._known
+
+    def wants(self) -> int | None:
+        """Return the clock from which on changes are to be offered, or None while one is under way."""
+        if self._offer is not None or not self._certain:
+            self._wake.set()
+            return None
+        mine = self._known is not None and self._known.lineage == self._lineage
+        return self._known.clock if mine and self._known is not None else 0
+
+    def offer(self, changes: Changes) -> None:
+        """Hand over what has changed since `wants`."""
+        self._offer = changes
+        self._wake.set()
+
+    async def fetch(self, addresses: Sequence[str]) -> Fetched:
+        """Return what is known there of addresses that are new here.
+
+        While nobody answers that is nothing; they are asked for when somebody does (`missed`).
+        """
+        if not addresses:
+            return NOTHING
+        if self.up:
+            try:
+                return await self._shared.fetch(addresses)
+            except StateError as error:
+                self._lost(error)
+        self._missed.update(addresses)
+        return NOTHING
+
+    async def missed(self, still_here: Callable[[str], bool]) -> Fetched:
+        """Return what is known there of the addresses that could not be asked for before."""
+        wanted = [address for address in self._missed if still_here(address)]
+        if not self.up or not self._missed:
+            return NOTHING
+        self._missed.clear()
+        return await self.fetch(wanted)
+
+    async def run(self) -> None:
+        """Write what is offered, until `stop`; try again with backoff and jitter."""
+        pause = _FIRST_PAUSE
+        while not self._stopping:
+            await self._wake.wait()
+            self._wake.clear()
+            if await self._step():
+                pause = _FIRST_PAUSE
+                continue
+            await self._rest(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        await self._step()
+
+    def stop(self) -> None:
+        """End `run` after a last try."""
+        self._stopping = True
+        self._wake.set()
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._stopping:
+                    self._wake.clear()
+                    await self._wake.wait()
+        except TimeoutError:
+            self._wake.set()
+
+    async def _step(self) -> bool:
+        """Learn where the copy stands, or write to it; return whether it answered."""
+        try:
+            if not self._certain:
+                self._known = await self._shared.mark()
+                self._certain = True
+            await self._write()
+        except StateError as error:
+            self._lost(error)
+            return False
+        self.up = True
+        self._tell(None)
+        return True
+
+    async def _write(self) -> None:
+        changes, self._offer = self._offer, None
+        if changes is None:
+            return
+        after = Mark(self._lineage, changes.clock, changes.position)
+        self._certain = False  # until it is known whether this was written
+        saved = await self._shared.save(changes, self._known, after)
+        self._known = after if saved else await self._shared.mark()
+        self._certain = True
+
+    def _lost(self, error: StateError) -> None:
+        self.up = False
+        self._offer = None  # what it held has changed by now; the next one holds it anew
+        self._tell(str(error))

@@ -1,0 +1,1 @@
+"""State in Redis: what several instances share, and what outlives the machine."""
