@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ai_suricata.core.event import Event, decode
+from ai_suricata.core.verdict import Opinion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
     from ai_suricata.classify.estimator import Model
     from ai_suricata.classify.learning import Learning
     from ai_suricata.core.verdict import Verdict
-    from ai_suricata.features.extract import Extractor
+    from ai_suricata.features.extract import Extractor, Parties
 
 log = structlog.get_logger(__name__)
+
+
+POSTPONED = 500
+"""Events after which training is tried again, where another instance had the turn."""
 
 
 @dataclass(slots=True)
@@ -40,6 +45,17 @@ class Result:
     """Latest event time, microseconds; -1 where there was no event."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The events of one batch."""
+
+    events: list[Event]
+    parties: list[Parties | None]
+    """For each event its owner and the other side, or None where it counts for nobody."""
+    rejected: Counter[str]
+    """Lines that are no events, by reason."""
+
+
 class Analysis:
     """Decodes, counts, learns and classifies: the same lines, the same verdicts, however cut."""
 
@@ -54,50 +70,98 @@ class Analysis:
         self.extractor = extractor
         self.classifier = classifier
         self.learning = learning
-        self._trained = trained
+        self._trained = [trained]
+        self._may_train: Callable[[], bool] = lambda: True
 
     def lines(self, lines: Iterable[bytes]) -> Result:
         """Return what came of the lines; one that is no event is counted."""
-        result = Result()
+        return self.observe(self.decode(lines))
+
+    def decode(self, lines: Iterable[bytes]) -> Decoded:
+        """Return the events of the lines, and whose behaviour each counts for."""
         events: list[Event] = []
+        rejected: Counter[str] = Counter()
         for line in lines:
             event = decode(line)
             if isinstance(event, Event):
                 events.append(event)
             else:
-                result.rejected[event] += 1
-        self._observe(events, result)
+                rejected[event] += 1
+        return Decoded(events, self.extractor.attribute(events), rejected)
+
+    def observe(self, decoded: Decoded) -> Result:
+        """Count the events, and classify the sources that are due."""
+        events = decoded.events
+        result = Result(rejected=decoded.rejected)
+        self._learn_and_classify(events, decoded.parties, result)
         result.events.update(event.event_type for event in events)
         result.severities.update(e.alert.severity for e in events if e.alert is not None)
         result.latest = max((event.time for event in events), default=-1)
         return result
 
-    def _observe(self, events: Sequence[Event], result: Result) -> None:
+    def _learn_and_classify(
+        self, events: Sequence[Event], parties: Sequence[Parties | None], result: Result
+    ) -> None:
         """Classify; cut where learning ends, so that it always ends at the same event."""
         learning = self.learning
         if learning is None:
-            return self._classify(events, result)
-        learned = events[: learning.remaining]
-        self._classify(learned, result)
-        learning.remaining -= len(learned)
+            return self._classify(events, parties, result)
+        cut = min(len(events), learning.remaining)
+        self._classify(events[:cut], parties[:cut], result)
+        learning.remaining -= cut
         if learning.remaining > 0:
             return None
+        if not self._may_train():
+            learning.remaining = POSTPONED
+            return self._learn_and_classify(events[cut:], parties[cut:], result)
         self._train(learning)
-        return self._classify(events[len(learned) :], result)
+        return self._classify(events[cut:], parties[cut:], result)
 
-    def _classify(self, events: Sequence[Event], result: Result) -> None:
+    def _classify(
+        self, events: Sequence[Event], parties: Sequence[Parties | None], result: Result
+    ) -> None:
         if not events:
             return
-        points = self.extractor.observe(events)
+        points = self.extractor.observe(events, parties)
         if self.learning is not None:
             self.learning.collect(points.addresses, points.matrix)
         if len(points):
             verdicts, anomalies = self.classifier.classify(
                 points.addresses, points.home, points.times, points.matrix
             )
+            self.extractor.table.note(verdicts)
             result.verdicts.extend(verdicts)
             if self.classifier.model is not None:
                 result.anomalies.extend(anomalies.tolist())
+
+    def alerts(self, decoded: Decoded, result: Result) -> list[tuple[Event, Opinion]]:
+        """Return the alerts of a batch, each with what is thought of its owner after it."""
+        verdicts = {verdict.address: verdict for verdict in result.verdicts}
+        found: list[tuple[Event, Opinion]] = []
+        for event, pair in zip(decoded.events, decoded.parties, strict=True):
+            if event.alert is None or pair is None:
+                continue
+            address = pair[0].address
+            verdict = verdicts.get(address)
+            if verdict is None:
+                score = self.extractor.table.score_of(address)
+                opinion = self.classifier.opinion(address, score, home=pair[0].home)
+            else:
+                opinion = Opinion(
+                    address, verdict.score, verdict.level, verdict.action, verdict.reasons
+                )
+            found.append((event, opinion))
+        return found
+
+    def coordinate(self, may_train: Callable[[], bool], trained: Callable[[Model], None]) -> None:
+        """Ask `may_train` at the end of the learning period (a no postpones it); tell `trained`."""
+        self._may_train = may_train
+        self._trained.append(trained)
+
+    def serve(self, model: Model) -> None:
+        """Let a model judge from now on that another instance has trained; learning ends."""
+        self.learning = None
+        self.classifier.model = model
 
     def _train(self, learning: Learning) -> None:
         self.learning = None
@@ -106,4 +170,5 @@ class Analysis:
             return
         model = learning.train()
         self.classifier.model = model
-        self._trained(model)
+        for tell in self._trained:
+            tell(model)

@@ -30,8 +30,11 @@ from ai_suricata.respond.never_block import NeverBlock
 from ai_suricata.respond.responder import Responder
 from ai_suricata.respond.surroundings import addresses_of, gateways, name_servers, own_addresses
 from ai_suricata.sink.audit import AuditLog
+from ai_suricata.sink.record import Recorder
 from ai_suricata.source.tail import Tail
+from ai_suricata.state.alerts import FileAlerts
 from ai_suricata.state.file import replace
+from ai_suricata.state.local import LocalTopSources
 from ai_suricata.state.memory import MemoryState, ledger_name
 from ai_suricata.telemetry.health import Health, Phase, Status
 from ai_suricata.telemetry.logs import configure
@@ -47,14 +50,16 @@ from ai_suricata.telemetry.systemd import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from ai_suricata.classify.estimator import Model
     from ai_suricata.config.settings import Settings
     from ai_suricata.core.decision import LedgerEntry
     from ai_suricata.core.verdict import Verdict
+    from ai_suricata.exchange import Exchange
     from ai_suricata.firewall.base import Firewall
+    from ai_suricata.state.shared import AlertStore
 
     Listener = Callable[[Sequence[Verdict]], None]
     Reload = Callable[[], Settings]
@@ -77,6 +82,37 @@ def stored_ledger(settings: Settings) -> tuple[str, list[LedgerEntry]]:
     """
     name = ledger_name(settings.firewall.firewall, dry_run=settings.respond.dry_run)
     return name, MemoryState(settings.state.directory, name, LAYOUT).ledger.read()
+
+
+@contextlib.asynccontextmanager
+async def alert_store(settings: Settings) -> AsyncIterator[AlertStore]:
+    """Yield the alert store that the settings name, for those who only look.
+
+    Raises `ConfigError`; the store's calls raise `StateError`.
+    """
+    most = settings.sink.max_alerts
+    if not settings.state.redis_enabled:
+        yield FileAlerts(settings.state.directory / "alerts.jsonl", most)
+        return
+    # redis-py, only where it is used
+    from ai_suricata.state.clients import connect  # noqa: PLC0415 - as above
+    from ai_suricata.state.redis.alerts import RedisAlertStore  # noqa: PLC0415 - as above
+    from ai_suricata.state.redis.keys import Keys  # noqa: PLC0415 - as above
+
+    client = connect(settings.redis)
+    try:
+        yield RedisAlertStore(client, Keys(settings.redis.key_prefix), most)
+    finally:
+        await client.aclose()
+
+
+def firewall_of(settings: Settings) -> Firewall:
+    """Return the firewall that FIREWALL names, not yet connected, whatever DRY_RUN says."""
+    if settings.firewall.firewall == DryRun.name:
+        return DryRun(settings.firewall)
+    from ai_suricata.firewall.pfsense import PfSense  # noqa: PLC0415 - asyncssh, only where it is used
+
+    return PfSense(settings.firewall)
 
 
 class Daemon:
@@ -162,7 +198,8 @@ class Daemon:
             firewall = self._firewall()
             stack.push_async_callback(firewall.close)
             responder = self._responder(firewall)
-            pipeline = await self._build(responder)
+            exchange = self._exchange(stack)
+            pipeline = await self._build(responder, exchange)
             await self._first_reconcile(responder)
             self._pipeline = pipeline
             if self._stopping:
@@ -173,21 +210,34 @@ class Daemon:
             stack.callback(self._forget_limits)
             await pipeline.run()
 
-    async def _build(self, responder: Responder) -> Pipeline:
+    def _exchange(self, stack: contextlib.AsyncExitStack) -> Exchange | None:
+        if not self.settings.state.redis_enabled:
+            return None
+        from ai_suricata.exchange import Exchange  # noqa: PLC0415 - redis-py, only where it is used
+
+        exchange = Exchange(self.settings, self._tell_redis)
+        stack.push_async_callback(exchange.close)
+        return exchange
+
+    def _tell_redis(self, problem: str | None) -> None:
+        said = problem or "shared"
+        self.health.set("redis", Status.DEGRADED if problem else Status.OK, said)
+        self.metrics.state_backend(up=problem is None)
+
+    async def _build(self, responder: Responder, exchange: Exchange | None) -> Pipeline:
         settings = self.settings
         snapshot = await self.state.behaviour.load()
+        if exchange is not None:
+            snapshot = await exchange.begin(snapshot)
         extractor = Extractor(settings.features, own_addresses())
         if snapshot is not None:
             extractor.restore(snapshot)
         source = Tail(settings.source, snapshot.position if snapshot is not None else None)
-        model = self._stored_model()
-        learning = Learning(settings.classify.training_events) if model is None else None
-        self._tell_model(model)
+        analysis = self._analysis(extractor, exchange)
+        recorder = self._recorder(exchange)
         return Pipeline(
             source=source,
-            analysis=Analysis(
-                extractor, Classifier(settings.classify, model), learning, self._trained
-            ),
+            analysis=analysis,
             responder=responder,
             store=self.state.behaviour,
             flush_interval=settings.state.flush_interval,
@@ -195,8 +245,43 @@ class Daemon:
             metrics=self.metrics,
             health=self.health,
             heartbeat=self._heartbeat,
-            listener=self._listener,
+            listener=self._listener if exchange is None else self._both(exchange.announcer.take),
+            recorder=recorder,
+            mirror=exchange.mirror if exchange is not None else None,
+            companions=(recorder, *(exchange.companions if exchange is not None else ())),
         )
+
+    def _both(self, other: Listener) -> Listener:
+        def listen(verdicts: Sequence[Verdict]) -> None:
+            self._listener(verdicts)
+            other(verdicts)
+
+        return listen
+
+    def _recorder(self, exchange: Exchange | None) -> Recorder:
+        most = self.settings.sink.max_alerts
+        if exchange is not None:
+            return Recorder(exchange.alerts, exchange.top, exchange.instance, most)
+        path = self.settings.state.directory / "alerts.jsonl"
+        return Recorder(FileAlerts(path, most), LocalTopSources(), "local", most)
+
+    def _analysis(self, extractor: Extractor, exchange: Exchange | None) -> Analysis:
+        settings = self.settings
+        model = self._stored_model()
+        self._tell_model(model)
+        learning = Learning(settings.classify.training_events) if model is None else None
+        analysis = Analysis(
+            extractor, Classifier(settings.classify, model), learning, self._trained
+        )
+        if exchange is not None:
+
+            def serve(shared: Model) -> None:
+                analysis.serve(shared)
+                self._trained(shared)
+
+            training = exchange.coordinate(lambda: analysis.learning is not None, serve)
+            analysis.coordinate(training.permitted, training.trained)
+        return analysis
 
     def _responder(self, firewall: Firewall) -> Responder:
         settings = self.settings

@@ -10,7 +10,7 @@ then does the position move past it. After a kill, what was not done with is rea
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from ai_suricata.core.clock import Clock
     from ai_suricata.core.verdict import Verdict
     from ai_suricata.respond.responder import Responder
+    from ai_suricata.sink.record import Recorder
     from ai_suricata.source.base import Batch, Source
-    from ai_suricata.state.base import BehaviourStore
+    from ai_suricata.state.base import BehaviourStore, Fetched
+    from ai_suricata.state.mirror import Mirror
     from ai_suricata.telemetry.health import Health
     from ai_suricata.telemetry.metrics import Metrics
 
@@ -37,6 +39,19 @@ MOST_WAITING = 8
 _BEAT = 1.0  # seconds: how often an idle pipeline shows that it lives
 _LAST_LOOK = 0.25  # seconds: how long the source may take to see a new file
 _TOP_SOURCES = 10
+_SETTLE = 5.0  # seconds
+
+
+class Companion(Protocol):
+    """What runs beside the stages, as long as they do."""
+
+    async def run(self) -> None:
+        """Run until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """Finish, within a bounded time."""
+        ...
 
 
 class Pipeline:
@@ -54,8 +69,15 @@ class Pipeline:
         health: Health,
         heartbeat: Callable[[], None] = lambda: None,
         listener: Callable[[Sequence[Verdict]], None] = lambda _verdicts: None,
+        recorder: Recorder | None = None,
+        mirror: Mirror | None = None,
+        companions: Sequence[Companion] = (),
     ) -> None:
-        """`heartbeat` is called while work goes on; `listener` is handed every verdict."""
+        """`heartbeat` is called while work goes on; `listener` is handed every verdict.
+
+        `recorder` is handed the alerts; `mirror`: where behaviour is shared; `companions` run
+        as long as the pipeline does.
+        """
         self.source = source
         self.analysis = analysis
         self.responder = responder
@@ -65,6 +87,9 @@ class Pipeline:
         self.metrics = metrics
         self.health = health
         self._position = source.position
+        self.recorder = recorder
+        self.mirror = mirror
+        self._companions = tuple(companions)
         self._heartbeat = heartbeat
         self._listener = listener
         self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(MOST_WAITING)
@@ -80,11 +105,16 @@ class Pipeline:
         await self.flush()
         async with asyncio.TaskGroup() as group:
             enforcing = group.create_task(self.responder.run(), name="enforce")
+            for companion in self._companions:
+                group.create_task(companion.run(), name=type(companion).__name__.lower())
             group.create_task(self._read(), name="read")
             await group.create_task(self._work(), name="analyse")
             await self.flush()
+            await self._settle()
             self.responder.stop()
             await enforcing
+            for companion in self._companions:
+                companion.stop()
 
     def stop(self) -> None:
         """Read what has been written by now, then stop; what was read is worked through."""
@@ -135,9 +165,15 @@ class Pipeline:
     async def _process(self, batch: Batch) -> None:
         self._quiet = 0
         started = self.clock.now()
-        result = self.analysis.lines(batch.lines)
+        decoded = self.analysis.decode(batch.lines)
+        if self.mirror is not None:
+            unknown = self.analysis.extractor.unknown(decoded.parties)
+            self._adopt(await self.mirror.fetch(unknown))
+        result = self.analysis.observe(decoded)
         result.rejected.update(batch.rejected)
         await self.responder.respond(result.verdicts)
+        if self.recorder is not None:
+            self.recorder.take(self.analysis.alerts(decoded, result))
         self._position = batch.position
         self._changed = True
         self._tell(result, self.clock.now() - started)
@@ -175,6 +211,37 @@ class Pipeline:
         self._stored, self._changed = changes.clock, False
         self.metrics.flush(self.clock.now() - started, ok=True)
         self.health.set("state", Status.OK, "stored")
+        await self._share()
+
+    async def _share(self) -> None:
+        """Hand the mirror what it lacks, if it is ready for it. It writes in its own time."""
+        if self.mirror is None:
+            return
+        table = self.analysis.extractor.table
+        self._adopt(await self.mirror.missed(table.row_of.__contains__))
+        since = self.mirror.wants()
+        if since is not None:
+            changes = self.analysis.extractor.changes(self._position, since, facts=True)
+            self.mirror.offer(changes)
+
+    async def _settle(self) -> None:
+        """Give the mirror the time to write the last changes, if it is there at all."""
+        if self.mirror is None or not self.mirror.up:
+            return
+        try:
+            async with asyncio.timeout(_SETTLE):
+                await self.mirror.free()
+                await self._share()
+                await self.mirror.free()
+        except TimeoutError:
+            log.warning("the last changes are not in Redis yet; the next start writes them")
+
+    def _adopt(self, fetched: Fetched | None) -> None:
+        """Join to the table what was stored elsewhere before these addresses were seen here."""
+        if fetched is not None:
+            table = self.analysis.extractor.table
+            table.adopt(fetched.own, foreign=False)
+            table.adopt(fetched.foreign, foreign=True)
 
     def _tell(self, result: Result, seconds: float) -> None:
         metrics = self.metrics

@@ -352,7 +352,7 @@ async def test_a_stage_that_raises_ends_the_run_with_its_error(
 
     target, name = {
         "read": (line.source, "batches"),
-        "analyse": (line.analysis, "lines"),
+        "analyse": (line.analysis, "observe"),
         "respond": (line.response.responder, "respond"),
         "enforce": (line.response.enforcer, "work"),
         "listen": (line.pipeline, "_listener"),

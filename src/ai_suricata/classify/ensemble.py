@@ -9,7 +9,7 @@ import numpy as np
 from ai_suricata.classify.explain import explain
 from ai_suricata.classify.patterns import NOTEWORTHY, PATTERNS, combine
 from ai_suricata.classify.vectors import Vectors
-from ai_suricata.core.verdict import ACTION_OF_LEVEL, Action, Level, Verdict
+from ai_suricata.core.verdict import ACTION_OF_LEVEL, Action, Level, Opinion, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +60,12 @@ class Classifier:
             for row, (address, level) in enumerate(zip(addresses, levels, strict=True))
         ]
         return verdicts, anomaly
+
+    def opinion(self, address: str, score: float, *, home: bool) -> Opinion:
+        """Return what a stored score comes to under the present thresholds."""
+        level = Level(int(np.searchsorted(self._bounds, score, side="right")))
+        action, _ = self._action(level, score, home=home)
+        return Opinion(address, score, level, action)
 
     def _verdict(  # noqa: PLR0913, PLR0917 - the columns of one row
         self,

@@ -26,7 +26,7 @@ _TITLES = {
     "sink": "Alert store",
     "telemetry": "Metrics, health and logs",
 }
-_LATER = {"redis", "queue", "sink"}
+_LATER = {"queue"}
 _LATER_NOTE = "# Known and checked; this version does not use them yet."
 
 

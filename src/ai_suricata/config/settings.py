@@ -254,11 +254,19 @@ class StateSettings(Group):
         gt=0,
         le=3600,
     )
-    redis_enabled: NotYet = setting("REDIS_ENABLED", False, "state in Redis instead of STATE_DIR")
+    redis_enabled: bool = setting(
+        "REDIS_ENABLED", False, "share behaviour, blocks and alerts through Redis"
+    )
+    instance: str = setting(
+        "INSTANCE_NAME",
+        "",
+        "name of this daemon among those that share a Redis; empty: the host's name",
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+    )
 
 
 class RedisSettings(Group):
-    """What `state.redis` takes. Read and checked, but not used before REDIS_ENABLED can be true."""
+    """What `state.clients` takes."""
 
     url: SecretStr | None = setting(
         "REDIS_URL",

@@ -93,5 +93,5 @@ class BehaviourSummary(msgspec.Struct, frozen=True):
     """Distinct hosts asked in the recent window."""
     score: float = 0.0
     """Of the latest verdict, 0..1."""
-    patterns: int = 0
-    """Of the latest verdict: bit i stands for the i-th pattern."""
+    patterns: tuple[str, ...] = ()
+    """Of the latest verdict."""

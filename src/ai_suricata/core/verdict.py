@@ -36,6 +36,17 @@ ACTION_OF_LEVEL = {
 }
 
 
+PATTERN_NAMES = (
+    "port_scan",
+    "network_scan",
+    "brute_force",
+    "denial_of_service",
+    "web_scan",
+    "attack_signature",
+)
+"""What `classify.patterns` recognises, in its order."""
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """A scored source address at one moment of event time."""
 
@@ -58,3 +69,14 @@ class Verdict(msgspec.Struct, frozen=True):
     """Names of the patterns that were recognised, the strongest first."""
     model_version: str
     """Version of the model that took part, or `none` before the learning period has ended."""
+
+
+class Opinion(msgspec.Struct, frozen=True):
+    """What is thought of an address now, without a new look at it."""
+
+    address: str
+    score: float
+    level: Level
+    action: Action
+    reasons: tuple[str, ...] = ()
+    """Of the verdict, where one came with the same batch."""

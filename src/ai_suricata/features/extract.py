@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ai_suricata.features.home import Party
     from ai_suricata.state.base import Snapshot
 
+    Parties = tuple[Party, Party]
+    """Whose behaviour an event counts for, and the other side."""
+
 _RESOLVERS = "resolvers"
 
 
@@ -54,15 +57,29 @@ class Extractor:
         self.attribution = Attribution(self.home)
         self.table = Table(settings.max_sources)
 
-    def observe(self, events: Sequence[Event]) -> Points:
-        """Count the events for their owners; return the points at which owners are due."""
+    def attribute(self, events: Iterable[Event]) -> list[Parties | None]:
+        """Return for each event its owner and the other side, or None where it has none."""
+        return [self.attribution.parties(event) for event in events]
+
+    def unknown(self, parties: Iterable[Parties | None]) -> list[str]:
+        """Return the owners of whom the table knows nothing, each once."""
+        known = self.table.row_of
+        owners = dict.fromkeys(pair[0].address for pair in parties if pair is not None)
+        return [address for address in owners if address not in known]
+
+    def observe(
+        self, events: Sequence[Event], parties: Sequence[Parties | None] | None = None
+    ) -> Points:
+        """Count the events for their owners; return the points at which owners are due.
+
+        `parties`: as `attribute` returned them for these events, where that was asked before.
+        """
         parts: list[Points] = []
         counted: list[tuple[Event, int, Party]] = []
-        for event in events:
-            parties = self.attribution.parties(event)
-            if parties is None:
+        for event, pair in zip(events, parties or self.attribute(events), strict=True):
+            if pair is None:
                 continue
-            owner, other = parties
+            owner, other = pair
             row = self.table.find(owner.address, home=owner.home)
             if row is None:
                 # What waits must be counted before rows go: it may be what keeps a row warm.

@@ -22,15 +22,17 @@ from ai_suricata.core.behaviour import (
     Counter,
     Sketch,
 )
+from ai_suricata.core.verdict import PATTERN_NAMES
 from ai_suricata.features.join import Share, join, own_part
 from ai_suricata.features.sketch import count_distinct
 from ai_suricata.state.row import Layout, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
+    from ai_suricata.core.verdict import Verdict
     from ai_suricata.features.evidence import Evidence
 
 SLOT = 30 * 1_000_000
@@ -212,13 +214,19 @@ class Table:
             self.columns.sketches, (rows[mine[:, 0]], mine[:, 1], mine[:, 2] >> 6), bits
         )
 
-    def note(self, rows: Mapping[str, tuple[float, int]]) -> None:
-        """Keep the latest score and patterns (as bits) of addresses that were just scored."""
-        for address, (score, patterns) in rows.items():
-            row = self.row_of.get(address)
+    def note(self, verdicts: Iterable[Verdict]) -> None:
+        """Keep the score and the patterns of each verdict with its row, for those who show it."""
+        for verdict in verdicts:
+            row = self.row_of.get(verdict.address)
             if row is not None:
-                self.columns.score[row] = score
-                self.columns.patterns[row] = patterns
+                bits = sum(1 << PATTERN_NAMES.index(name) for name in verdict.patterns)
+                self.columns.score[row] = verdict.score
+                self.columns.patterns[row] = bits
+
+    def score_of(self, address: str) -> float:
+        """Return the latest score of an address, 0 where it has none."""
+        row = self.row_of.get(address)
+        return 0.0 if row is None else float(self.columns.score[row])
 
     def summary(self, row: int) -> BehaviourSummary:
         """Return what a list of sources shows of one row."""
@@ -241,10 +249,11 @@ class Table:
             distinct[:, Sketch.PORTS].astype(np.int64),
             distinct[:, Sketch.DESTINATIONS].astype(np.int64),
             column.score[rows],
-            column.patterns[rows],
         )
         values = zip(*(part.tolist() for part in fields), strict=True)
-        return [BehaviourSummary(name, *row) for name, row in zip(names, values, strict=True)]
+        patterns = map(_names_of, column.patterns[rows].tolist())
+        parts = zip(names, values, patterns, strict=True)
+        return [BehaviourSummary(*(name, *row, found)) for name, row, found in parts]
 
     def top(self, count: int) -> list[tuple[str, int]]:
         """Return the addresses with the most alerts, and how many."""
@@ -300,3 +309,7 @@ class Table:
             if foreign:
                 self._shares[address] = joined
             self.columns.touched[row] = self.clock
+
+
+def _names_of(bits: int) -> tuple[str, ...]:
+    return tuple(name for i, name in enumerate(PATTERN_NAMES) if bits >> i & 1)

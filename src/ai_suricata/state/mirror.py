@@ -12,12 +12,12 @@ import random
 from typing import TYPE_CHECKING, Protocol
 
 from ai_suricata.core.errors import StateError
-from ai_suricata.state.base import NOTHING, Fetched, Mark
+from ai_suricata.state.base import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ai_suricata.state.base import Changes
+    from ai_suricata.state.base import Changes, Fetched
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 
@@ -44,65 +44,73 @@ class SharedBehaviour(Protocol):
 class Mirror:
     """Keeps a `SharedBehaviour` in step. Its `run` alone waits for it."""
 
-    def __init__(
-        self, shared: SharedBehaviour, lineage: str, tell: Callable[[str | None], None]
-    ) -> None:
-        """`lineage`: names the local log; `tell` hears a problem in words, or None for none."""
+    def __init__(self, shared: SharedBehaviour, tell: Callable[[str | None], None]) -> None:
+        """`tell` hears a problem in words, or None when there is none."""
         self._shared = shared
-        self._lineage = lineage
         self._tell = tell
+        self._lineage = ""
         self._known: Mark | None = None
         self._certain = False
         self._offer: Changes | None = None
+        self._free = asyncio.Event()
+        self._free.set()
         self._wake = asyncio.Event()
         self._stopping = False
         self._missed: set[str] = set()
         self.up = False
 
     async def open(self) -> Mark | None:
-        """Ask how far this instance has come there; None where nothing is known or nobody answers."""
+        """Return how far this instance has come there; None where nobody knows, or answers."""
         try:
             self._known = await self._shared.mark()
         except StateError as error:
             self._lost(error)
             return None
-        self._certain = self.up = True
+        self.up = True
         self._tell(None)
         return self._known
 
+    def continue_as(self, lineage: str) -> None:
+        """Name the local log that this goes on from. To be called before `run`."""
+        self._lineage = lineage
+
     def wants(self) -> int | None:
-        """Return the clock from which on changes are to be offered, or None while one is under way."""
-        if self._offer is not None or not self._certain:
+        """Return the clock since which changes are to be offered; None while some are under way."""
+        if self._offer is not None or not self._certain or self._missed:
             self._wake.set()
             return None
-        mine = self._known is not None and self._known.lineage == self._lineage
-        return self._known.clock if mine and self._known is not None else 0
+        return 0 if self._known is None else self._known.clock
 
     def offer(self, changes: Changes) -> None:
         """Hand over what has changed since `wants`."""
         self._offer = changes
+        self._free.clear()
         self._wake.set()
 
-    async def fetch(self, addresses: Sequence[str]) -> Fetched:
+    async def free(self) -> None:
+        """Wait until what was offered is written, or has failed."""
+        await self._free.wait()
+
+    async def fetch(self, addresses: Sequence[str]) -> Fetched | None:
         """Return what is known there of addresses that are new here.
 
         While nobody answers that is nothing; they are asked for when somebody does (`missed`).
         """
         if not addresses:
-            return NOTHING
+            return None
         if self.up:
             try:
                 return await self._shared.fetch(addresses)
             except StateError as error:
                 self._lost(error)
         self._missed.update(addresses)
-        return NOTHING
+        return None
 
-    async def missed(self, still_here: Callable[[str], bool]) -> Fetched:
+    async def missed(self, still_here: Callable[[str], bool]) -> Fetched | None:
         """Return what is known there of the addresses that could not be asked for before."""
-        wanted = [address for address in self._missed if still_here(address)]
         if not self.up or not self._missed:
-            return NOTHING
+            return None
+        wanted = [address for address in self._missed if still_here(address)]
         self._missed.clear()
         return await self.fetch(wanted)
 
@@ -137,7 +145,7 @@ class Mirror:
         """Learn where the copy stands, or write to it; return whether it answered."""
         try:
             if not self._certain:
-                self._known = await self._shared.mark()
+                self._known = self._ours(await self._shared.mark())
                 self._certain = True
             await self._write()
         except StateError as error:
@@ -148,16 +156,30 @@ class Mirror:
         return True
 
     async def _write(self) -> None:
-        changes, self._offer = self._offer, None
+        changes = self._offer
         if changes is None:
             return
         after = Mark(self._lineage, changes.clock, changes.position)
         self._certain = False  # until it is known whether this was written
         saved = await self._shared.save(changes, self._known, after)
-        self._known = after if saved else await self._shared.mark()
+        self._known = after if saved else self._ours(await self._shared.mark())
         self._certain = True
+        self._done()
+
+    def _done(self) -> None:
+        self._offer = None
+        self._free.set()
+
+    def _ours(self, mark: Mark | None) -> Mark | None:
+        """Refuse to count on top of what another daemon has counted under the same name."""
+        if mark is not None and mark.lineage != self._lineage:
+            raise StateError(
+                "another daemon keeps its state in Redis under this instance's name; "
+                "set INSTANCE_NAME to another name here or there"
+            )
+        return mark
 
     def _lost(self, error: StateError) -> None:
         self.up = False
-        self._offer = None  # what it held has changed by now; the next one holds it anew
+        self._done()  # what it held has changed by now; the next one holds it anew
         self._tell(str(error))

@@ -46,6 +46,7 @@ class Metrics:
         self._started = self._clock.now()
         self._rotations_seen = 0
         self._model_version = "none"
+        self._stored = self._shared = True
         self.registry = CollectorRegistry()
         self._exposed = WithoutCreated(self.registry)
         self._reading("uptime_seconds", "Seconds since the start.", self._uptime)
@@ -145,7 +146,13 @@ class Metrics:
     def flush(self, seconds: float, *, ok: bool) -> None:
         """Take in one flush of the state: how long it took, and whether it is stored."""
         self._flush.observe(seconds)
-        self._state_up.set(float(ok))
+        self._stored = ok
+        self._state_up.set(float(self._stored and self._shared))
+
+    def state_backend(self, *, up: bool) -> None:
+        """Say whether the shared backend answers; without one, the flush alone tells."""
+        self._shared = up
+        self._state_up.set(float(self._stored and self._shared))
 
     def model(self, version: str, training_rows: int) -> None:
         """Say which model serves from now on and on how many rows it was trained."""
@@ -249,7 +256,7 @@ class Metrics:
         self._commands = self._counter(
             "firewall_commands", "Commands to the firewall.", "command", "result"
         )
-        self._state_up = self._reading("state_backend_up", "Whether the latest flush was stored.")
+        self._state_up = self._reading("state_backend_up", "Whether state is stored, and shared.")
         self._flush = self._histogram(
             "state_flush_seconds", "Time of one flush of the state.", _FLUSH_SECONDS
         )

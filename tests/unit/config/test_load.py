@@ -127,9 +127,9 @@ def test_settings_that_do_not_fit_together_are_named(
 def test_all_problems_are_named_at_once(file: Path) -> None:
     """Of every group, of the file and of the environment: nobody wants to be told one by one."""
     file.write_text("AUTO_BLOK=true\nFIREWALL=iptables\nthis is no setting\nMAX_ALERTS=x\n")
-    problems = problems_of(file, HOME_NET="here", REDIS_ENABLED="true")
+    problems = problems_of(file, HOME_NET="here", MESSAGE_QUEUE_ENABLED="true")
 
-    named = ("line 3", "AUTO_BLOK", "HOME_NET", "FIREWALL", "REDIS_ENABLED", "MAX_ALERTS")
+    named = ("line 3", "AUTO_BLOK", "HOME_NET", "FIREWALL", "MESSAGE_QUEUE_ENABLED", "MAX_ALERTS")
     assert len(named) == len(problems)
     assert all(any(name in problem for problem in problems) for name in named)
 
@@ -317,7 +317,7 @@ def test_what_is_listed_can_be_loaded_again(file: Path) -> None:
     assert before == load(file, {})
 
 
-@pytest.mark.parametrize("variable", ["REDIS_ENABLED", "MESSAGE_QUEUE_ENABLED"])
+@pytest.mark.parametrize("variable", ["MESSAGE_QUEUE_ENABLED"])
 def test_what_this_version_does_not_have_is_refused_when_turned_on(variable: str) -> None:
     """No setting is silently without effect; turned off, it is accepted."""
     assert "does not have it yet; set it to false" in problems_of(**{variable: "true"})[0]

@@ -18,16 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from redis.exceptions import RedisError, WatchError
+from redis.exceptions import WatchError
 
 from ai_suricata.core.errors import StateError
-from ai_suricata.core.position import Position
-from ai_suricata.state.base import Fetched
-from ai_suricata.state.clients import describe
+from ai_suricata.state.base import Fetched, Mark
+from ai_suricata.state.clients import ERRORS, describe
 from ai_suricata.state.row import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from redis.asyncio.client import Pipeline
+    from redis.asyncio.cluster import ClusterPipeline
 
     from ai_suricata.core.behaviour import BehaviourSummary
     from ai_suricata.state.base import Changes
@@ -39,17 +41,7 @@ TTL_LOW, TTL_MIDDLE, TTL_HIGH = 6 * 3600, 24 * 3600, 7 * 24 * 3600
 """Seconds that an address is kept after its last event, by its score."""
 _RISKY, _HARMLESS = 0.7, 0.3
 _CHUNK = 500
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """How far one instance has come, as it stands in Redis."""
-
-    lineage: str
-    """Names the local log that this continues: another one must not count on top of it."""
-    clock: int
-    """Events that made this state."""
-    layout: str
-    position: Position
+_REFUSED = "Watched variable changed"
 
 
 class RedisBehaviour:
@@ -71,7 +63,7 @@ class RedisBehaviour:
         """Return how far this instance has come, or None. Raises `StateError`."""
         try:
             return _mark(await self._client.get(self._keys.position(self._instance)))
-        except RedisError as error:
+        except ERRORS as error:
             raise StateError(describe(error)) from error
 
     async def fetch(self, addresses: Sequence[str]) -> Fetched:
@@ -81,7 +73,7 @@ class RedisBehaviour:
                 for address in addresses:
                     pipe.hgetall(self._keys.behaviour(address))
                 found = await pipe.execute()
-        except RedisError as error:
+        except ERRORS as error:
             raise StateError(describe(error)) from error
         own: list[tuple[str, bytes]] = []
         foreign: list[tuple[str, bytes]] = []
@@ -100,9 +92,12 @@ class RedisBehaviour:
             if self._cluster:
                 return await self._save_apart(changes, before, after)
             return await self._save_as_one(changes, before, after)
-        except WatchError:
-            return False
-        except RedisError as error:
+        except WatchError as error:
+            if _REFUSED in str(error):
+                return False
+            # redis-py says the same of a connection that was lost at EXEC: then nobody knows.
+            raise StateError(describe(error)) from error
+        except ERRORS as error:
             raise StateError(describe(error)) from error
 
     async def _save_as_one(self, changes: Changes, before: Mark | None, after: Mark) -> bool:
@@ -112,7 +107,7 @@ class RedisBehaviour:
             await pipe.watch(key)
             if _mark(await pipe.get(key)) != before:
                 return False
-            pipe.multi()
+            pipe.multi()  # type: ignore[no-untyped-call] # redis-py's
             self._write(pipe, changes, counted)
             pipe.set(key, msgspec.json.encode(after))
             await pipe.execute()
@@ -138,7 +133,9 @@ class RedisBehaviour:
                 counted += [int(value or 0) for value in await pipe.execute()]
         return counted
 
-    def _write(self, pipe: Any, changes: Changes, counted: Iterable[int]) -> None:
+    def _write(
+        self, pipe: Pipeline | ClusterPipeline, changes: Changes, counted: Iterable[int]
+    ) -> None:
         packed = self._layout.pack(changes.rows.columns)
         for address, row, facts, already in zip(
             changes.rows.addresses, packed, changes.facts, counted, strict=True
@@ -148,7 +145,9 @@ class RedisBehaviour:
             pipe.hincrby(key, "alert_count", facts.alerts - already)
             pipe.expire(key, time_to_live(facts.score))
 
-    def _fields(self, row: bytes, facts: BehaviourSummary) -> dict[str, bytes | str | int | float]:
+    def _fields(
+        self, row: bytes, facts: BehaviourSummary
+    ) -> Mapping[Any, bytes | str | int | float]:
         return {
             self._row: zlib.compress(row, 1),
             self._own: facts.alerts,
@@ -188,7 +187,7 @@ def time_to_live(score: float) -> int:
 _decoder = msgspec.json.Decoder(Mark)
 
 
-def _mark(value: bytes | None) -> Mark | None:
+def _mark(value: bytes | str | None) -> Mark | None:
     if value is None:
         return None
     try:

@@ -1,0 +1,114 @@
+"""What this instance exchanges with others through Redis, built out of the settings.
+
+The local log stays what a restart goes by. Where it is lost, Redis knows the position; where it is
+older than what Redis has, it was put back from somewhere, and Redis is right.
+"""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from ai_suricata.core.errors import StateError
+from ai_suricata.features.table import LAYOUT
+from ai_suricata.sink.announce import Announcer
+from ai_suricata.state.base import Snapshot
+from ai_suricata.state.clients import connect
+from ai_suricata.state.file import replace
+from ai_suricata.state.mirror import Mirror
+from ai_suricata.state.redis.alerts import RedisAlertStore
+from ai_suricata.state.redis.behaviour import RedisBehaviour
+from ai_suricata.state.redis.cache import RedisTopSources
+from ai_suricata.state.redis.keys import Keys
+from ai_suricata.state.redis.lease import RedisLease
+from ai_suricata.state.redis.notifier import RedisNotifier
+from ai_suricata.state.row import Rows
+from ai_suricata.training import Training
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ai_suricata.classify.estimator import Model
+    from ai_suricata.config.settings import Settings
+    from ai_suricata.pipeline import Companion
+    from ai_suricata.state.base import Mark
+
+log = structlog.get_logger(__name__)
+
+
+class Exchange:
+    """The connection to Redis, and all that runs over it."""
+
+    def __init__(self, settings: Settings, tell: Callable[[str | None], None]) -> None:
+        """`tell` hears what is wrong with Redis in words, or None when nothing is."""
+        redis = settings.redis
+        self.client = connect(redis)
+        self.keys = Keys(redis.key_prefix, cluster=redis.cluster)
+        self.instance = settings.state.instance or socket.gethostname()
+        self._lineage_file = settings.state.directory / "lineage"
+        self.lineage = ""
+        shared = RedisBehaviour(
+            self.client, self.keys, self.instance, LAYOUT, cluster=redis.cluster
+        )
+        self.mirror = Mirror(shared, tell)
+        self.announcer = Announcer(RedisNotifier(self.client), self.keys.threat_channel)
+        self.alerts = RedisAlertStore(self.client, self.keys, settings.sink.max_alerts)
+        self.top = RedisTopSources(self.client, self.keys)
+        self._lease = RedisLease(self.client, self.keys)
+        self.companions: list[Companion] = [self.mirror, self.announcer]
+
+    async def begin(self, local: Snapshot | None) -> Snapshot | None:
+        """Return what to start from: the local state, or what Redis knows where that is newer.
+
+        Raises `StateError` where the lineage can't be kept.
+        """
+        self.lineage = _read(self._lineage_file)
+        mark = await self.mirror.open()
+        if mark is not None and (local is None or not self.lineage):
+            log.info("local state is lost; going on from Redis", clock=mark.clock)
+            self._keep(mark.lineage)
+            return _from(mark)
+        if not self.lineage:
+            self._keep(uuid.uuid4().hex)
+        self.mirror.continue_as(self.lineage)
+        if mark is None or local is None or mark.lineage != self.lineage:
+            return local
+        if mark.clock > local.clock:
+            log.warning("local state is older than Redis; going on from there", clock=mark.clock)
+            return _from(mark)
+        return local
+
+    def coordinate(self, learning: Callable[[], bool], serve: Callable[[Model], None]) -> Training:
+        """Let one instance train at a time (see `Training`)."""
+        training = Training(self._lease, self.instance, learning, serve)
+        self.companions.append(training)
+        return training
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self.client.aclose()
+
+    def _keep(self, lineage: str) -> None:
+        replace(self._lineage_file, lineage.encode())
+        self.lineage = lineage
+        self.mirror.continue_as(lineage)
+
+
+def _from(mark: Mark) -> Snapshot:
+    """Begin where Redis stands; what it knows of an address is fetched when that is seen."""
+    nothing = LAYOUT.unpack(np.zeros((0, LAYOUT.width), np.uint8))
+    return Snapshot(mark.position, mark.clock, Rows([], nothing))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise StateError(f"{path} can't be read: {error.strerror}; grant the right") from error
