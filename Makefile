@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-system lab format lock clean
+.PHONY: help run test check test-system crash-test lab format lock clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,6 +18,9 @@ test: $(VENV)/.dev ## Run every test that needs no system package
 
 test-system: $(VENV)/.dev ## Run the tests that need real servers: sshd, Suricata, Prometheus
 	$(BIN)/pytest -m system
+
+crash-test: $(VENV)/.dev ## Kill the daemon 50 times under load, on memory and on Redis, and count (needs sshd)
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/crash.py
 
 check: $(VENV)/.dev ## Lint, types, import contracts
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from redis import Redis
@@ -100,7 +100,8 @@ def one_by_one(client: Redis) -> None:
     line = alert(0, 1, 0.0)
     for _ in range(ALERTS):
         client.xadd("alerts", {"line": line})
-        for _, entries in client.xreadgroup("workers", "one", {"alerts": ">"}, count=1):
+        found: Any = client.xreadgroup("workers", "one", {"alerts": ">"}, count=1)
+        for _, entries in found:
             client.xack("alerts", "workers", *(entry for entry, _ in entries))
 
 

@@ -1,6 +1,6 @@
 """The composition root: builds every part out of the settings, and lives their life cycle.
 
-STARTING, READY, DRAINING, STOPPED, or FAILED. Only this module names concrete backends.
+STARTING, READY, DRAINING, STOPPED, or FAILED.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ai_suricata.analysis import Analysis
+from ai_suricata.backend import firewall_of, local_state, recorder_of
 from ai_suricata.chronicle import Chronicle
-from ai_suricata.classify.artifact import dump, load
-from ai_suricata.classify.ensemble import NO_MODEL, Classifier
+from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.classify.learning import Learning
 from ai_suricata.config.change import change
 from ai_suricata.core.clock import Clock, SystemClock
-from ai_suricata.core.errors import ArtifactError, ConfigError, StateError
+from ai_suricata.core.errors import ConfigError
 from ai_suricata.features.extract import Extractor
-from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
 from ai_suricata.pipeline import Pipeline
 from ai_suricata.respond.enforcer import Enforcer
@@ -29,13 +28,9 @@ from ai_suricata.respond.ledger import Ledger
 from ai_suricata.respond.never_block import NeverBlock
 from ai_suricata.respond.responder import Responder
 from ai_suricata.respond.surroundings import addresses_of, gateways, name_servers, own_addresses
+from ai_suricata.serving import Serving
 from ai_suricata.sink.audit import AuditLog
-from ai_suricata.sink.record import Recorder
 from ai_suricata.source.tail import Tail
-from ai_suricata.state.alerts import FileAlerts
-from ai_suricata.state.file import replace
-from ai_suricata.state.local import LocalTopSources
-from ai_suricata.state.memory import MemoryState, ledger_name
 from ai_suricata.telemetry.health import Health, Phase, Status
 from ai_suricata.telemetry.logs import configure
 from ai_suricata.telemetry.metrics import Metrics
@@ -50,16 +45,13 @@ from ai_suricata.telemetry.systemd import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from ai_suricata.classify.estimator import Model
     from ai_suricata.config.settings import Settings
-    from ai_suricata.core.decision import LedgerEntry
     from ai_suricata.core.verdict import Verdict
     from ai_suricata.exchange import Exchange
     from ai_suricata.firewall.base import Firewall
-    from ai_suricata.state.shared import AlertStore
 
     Listener = Callable[[Sequence[Verdict]], None]
     Reload = Callable[[], Settings]
@@ -73,46 +65,6 @@ READ_ON = 10.0
 """Seconds after the first signal in which what was written before it is still read."""
 DRAIN = 20.0
 """Seconds after the first signal in which the stages finish what was read."""
-
-
-def stored_ledger(settings: Settings) -> tuple[str, list[LedgerEntry]]:
-    """Return (firewall, entries) of the ledger as it is stored, for those who only look.
-
-    Raises `StateError` where it can't be read.
-    """
-    name = ledger_name(settings.firewall.firewall, dry_run=settings.respond.dry_run)
-    return name, MemoryState(settings.state.directory, name, LAYOUT).ledger.read()
-
-
-@contextlib.asynccontextmanager
-async def alert_store(settings: Settings) -> AsyncIterator[AlertStore]:
-    """Yield the alert store that the settings name, for those who only look.
-
-    Raises `ConfigError`; the store's calls raise `StateError`.
-    """
-    most = settings.sink.max_alerts
-    if not settings.state.redis_enabled:
-        yield FileAlerts(settings.state.directory / "alerts.jsonl", most)
-        return
-    # redis-py, only where it is used
-    from ai_suricata.state.clients import connect  # noqa: PLC0415 - as above
-    from ai_suricata.state.redis.alerts import RedisAlertStore  # noqa: PLC0415 - as above
-    from ai_suricata.state.redis.keys import Keys  # noqa: PLC0415 - as above
-
-    client = connect(settings.redis)
-    try:
-        yield RedisAlertStore(client, Keys(settings.redis.key_prefix), most)
-    finally:
-        await client.aclose()
-
-
-def firewall_of(settings: Settings) -> Firewall:
-    """Return the firewall that FIREWALL names, not yet connected, whatever DRY_RUN says."""
-    if settings.firewall.firewall == DryRun.name:
-        return DryRun(settings.firewall)
-    from ai_suricata.firewall.pfsense import PfSense  # noqa: PLC0415 - asyncssh, only where it is used
-
-    return PfSense(settings.firewall)
 
 
 class Daemon:
@@ -135,10 +87,10 @@ class Daemon:
         self.metrics = Metrics(self.clock)
         self.health = Health(self.clock)
         self.server = MetricsServer(settings.telemetry, self.metrics, self.health)
-        dry = settings.respond.dry_run
-        self.ledger_name = ledger_name(settings.firewall.firewall, dry_run=dry)
-        self.state = MemoryState(settings.state.directory, self.ledger_name, LAYOUT)
+        self.ledger_name, self.state = local_state(settings)
         self.ledger = Ledger(self.state.ledger, self.clock)
+        model_file = settings.state.directory / "model.zip"
+        self._serving = Serving(model_file, self.health, self.metrics)
         self._listener = listener
         self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
@@ -234,7 +186,7 @@ class Daemon:
             extractor.restore(snapshot)
         source = Tail(settings.source, snapshot.position if snapshot is not None else None)
         analysis = self._analysis(extractor, exchange)
-        recorder = self._recorder(exchange)
+        recorder = recorder_of(settings, exchange)
         return Pipeline(
             source=source,
             analysis=analysis,
@@ -258,26 +210,18 @@ class Daemon:
 
         return listen
 
-    def _recorder(self, exchange: Exchange | None) -> Recorder:
-        most = self.settings.sink.max_alerts
-        if exchange is not None:
-            return Recorder(exchange.alerts, exchange.top, exchange.instance, most)
-        path = self.settings.state.directory / "alerts.jsonl"
-        return Recorder(FileAlerts(path, most), LocalTopSources(), "local", most)
-
     def _analysis(self, extractor: Extractor, exchange: Exchange | None) -> Analysis:
         settings = self.settings
-        model = self._stored_model()
-        self._tell_model(model)
+        model = self._serving.stored()
         learning = Learning(settings.classify.training_events) if model is None else None
         analysis = Analysis(
-            extractor, Classifier(settings.classify, model), learning, self._trained
+            extractor, Classifier(settings.classify, model), learning, self._serving.begin
         )
         if exchange is not None:
 
             def serve(shared: Model) -> None:
                 analysis.serve(shared)
-                self._trained(shared)
+                self._serving.begin(shared)
 
             training = exchange.coordinate(lambda: analysis.learning is not None, serve)
             analysis.coordinate(training.permitted, training.trained)
@@ -316,49 +260,14 @@ class Daemon:
         )
 
     def _firewall(self) -> Firewall:
-        settings = self.settings
-        if self.ledger_name == DryRun.name:
-            return DryRun(settings.firewall)
-        from ai_suricata.firewall.pfsense import PfSense  # noqa: PLC0415 - asyncssh, only where it is used
-
-        return PfSense(settings.firewall, self.metrics.command)
+        dry = self.settings.respond.dry_run
+        return firewall_of(self.settings, self.metrics.command, dry=dry)
 
     async def _first_reconcile(self, responder: Responder) -> None:
         """Bring the tables in order before the first event, unless the firewall is away."""
         self.health.set("firewall", Status.OK, "not asked yet")
         if not await responder.start(RECONCILE_AT_START):
             responder.enforcer.witness.firewall("no answer yet; it is asked again")
-
-    def _stored_model(self) -> Model | None:
-        try:
-            return load(self._model_file.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ArtifactError) as error:
-            log.error("the stored model is not used; a new one is learned", problem=str(error))
-            return None
-
-    @property
-    def _model_file(self) -> Path:
-        return self.settings.state.directory / "model.zip"
-
-    def _trained(self, model: Model) -> None:
-        self._tell_model(model)
-        log.info("learning period ended", model=model.version, rows=model.rows)
-        try:
-            replace(self._model_file, dump(model))
-        except StateError as error:
-            log.error(
-                "the model can't be stored; it is learned anew after a restart", problem=str(error)
-            )
-
-    def _tell_model(self, model: Model | None) -> None:
-        if model is None:
-            self.health.set("model", Status.OK, "learning; patterns judge alone")
-            self.metrics.model(NO_MODEL, 0)
-        else:
-            self.health.set("model", Status.OK, f"{model.version} serves")
-            self.metrics.model(model.version, model.rows)
 
     def _heartbeat(self) -> None:
         """Feed systemd's watchdog. The pipeline calls this: one that hangs starves it."""

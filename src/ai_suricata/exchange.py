@@ -16,7 +16,7 @@ import structlog
 from ai_suricata.core.errors import StateError
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.sink.announce import Announcer
-from ai_suricata.state.base import Snapshot
+from ai_suricata.state.base import Changes, Snapshot
 from ai_suricata.state.clients import connect
 from ai_suricata.state.file import replace
 from ai_suricata.state.mirror import Mirror
@@ -68,10 +68,11 @@ class Exchange:
         Raises `StateError` where the lineage can't be kept.
         """
         self.lineage = _read(self._lineage_file)
+        # The first call, and alone: it is the one in which a Cluster's client finds the slots.
         mark = await self.mirror.open()
         if mark is not None and (local is None or not self.lineage):
             log.info("local state is lost; going on from Redis", clock=mark.clock)
-            self._keep(mark.lineage)
+            await self._succeed(mark)
             return _from(mark)
         if not self.lineage:
             self._keep(uuid.uuid4().hex)
@@ -92,6 +93,13 @@ class Exchange:
     async def close(self) -> None:
         """Let go of the connections."""
         await self.client.aclose()
+
+    async def _succeed(self, mark: Mark) -> None:
+        """Go on from `mark` under a lineage of our own, so that nobody else can do so, too."""
+        self.mirror.continue_as(fresh := uuid.uuid4().hex)
+        nothing = Changes(mark.position, mark.clock, _from(mark).rows)
+        # Kept only once Redis has it: killed in between, the next start does the same again.
+        self._keep(fresh if await self.mirror.claim(mark, nothing) else mark.lineage)
 
     def _keep(self, lineage: str) -> None:
         replace(self._lineage_file, lineage.encode())

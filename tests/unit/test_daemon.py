@@ -11,10 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from ai_suricata import daemon as module
+from ai_suricata.backend import stored_ledger
 from ai_suricata.config.load import load
 from ai_suricata.core.decision import Table
 from ai_suricata.core.errors import ConfigError, StateError
-from ai_suricata.daemon import Daemon, stored_ledger
+from ai_suricata.daemon import Daemon
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
 from ai_suricata.respond import surroundings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ai_suricata.cli import blocks, demo, replay, run, settings, train
+from ai_suricata.cli import alerts, blocks, demo, doctor, replay, run, settings, train
 
 app = typer.Typer(
     name="ai-suricata",
@@ -16,8 +16,10 @@ app = typer.Typer(
 )
 app.command()(run.run)
 app.command("check-config")(settings.check_config)
+app.command()(doctor.doctor)
 app.command()(replay.replay)
 app.command()(train.train)
 app.command()(demo.demo)
 app.add_typer(blocks.app, name="blocks")
+app.add_typer(alerts.app, name="alerts")
 app.command()(settings.version)

@@ -37,9 +37,9 @@ def list_blocks(
     Example: ai-suricata blocks list --config /etc/ai-suricata/config.env --all
     """
     settings = settings_of(config)
+    from ai_suricata.backend import stored_ledger
     from ai_suricata.core.decision import LIVE
     from ai_suricata.core.errors import StateError
-    from ai_suricata.daemon import stored_ledger
 
     try:
         name, entries = stored_ledger(settings)

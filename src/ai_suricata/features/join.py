@@ -38,16 +38,27 @@ class Share:
 
 
 def join(  # noqa: PLR0913, PLR0917 - two rows, and what is known of the first
-    columns: Columns, row: int, other: Columns, at: int, share: Share | None, spans: tuple[int, int]
+    columns: Columns,
+    row: int,
+    other: Columns,
+    at: int,
+    share: Share | None,
+    spans: tuple[int, int],
+    *,
+    foreign: bool,
 ) -> Share:
     """Add row `at` of `other` to `row`; return all that came from others by now.
 
-    `share`: what came from others before; `spans`: the windows' lengths in slots, recent and day.
+    `share`: what came from others before; `spans`: the windows' lengths in slots, recent and day;
+    `foreign`: whether `other` came from others, too.
     """
     slot = max(int(columns.slot[row]), int(other.slot[at]))
     total = np.zeros(len(Counter), np.int64)
-    total[TOTALS] = other.counters[at, TOTALS] + (0 if share is None else share.counters[TOTALS])
+    if share is not None:
+        total[TOTALS] = share.counters[TOTALS]
+    total[TOTALS] += foreign * other.counters[at, TOTALS]
     columns.counters[row, TOTALS] += other.counters[at, TOTALS]
+    _join_first(columns, row, other, at, slot, spans[0])
     windows = (
         (columns.recent_start, other.recent_start, RECENT_COUNTERS, RECENT_SKETCHES, spans[0]),
         (columns.day_start, other.day_start, DAY_COUNTERS, DAY_SKETCHES, spans[1]),
@@ -61,15 +72,26 @@ def join(  # noqa: PLR0913, PLR0917 - two rows, and what is known of the first
         elif share is not None and starts[row] == start:
             total[counters] = share.counters[counters]
         if slot - theirs[at] < span:
-            total[counters] += other.counters[at, counters]
+            total[counters] += foreign * other.counters[at, counters]
             columns.counters[row, counters] += other.counters[at, counters]
             columns.sketches[row, sketches] |= other.sketches[at, sketches]
             starts[row] = min(starts[row], theirs[at])
     columns.slot[row] = slot
     columns.first_seen[row] = min(columns.first_seen[row], other.first_seen[at])
     columns.last_seen[row] = max(columns.last_seen[row], other.last_seen[at])
-    columns.recent_first[row] = min(columns.recent_first[row], other.recent_first[at])
     return Share(total, int(columns.recent_start[row]), int(columns.day_start[row]))
+
+
+def _join_first(  # noqa: PLR0913, PLR0917 - of `join`
+    columns: Columns, row: int, other: Columns, at: int, slot: int, span: int
+) -> None:
+    """Set the earliest event of the recent window; a window that is over has none."""
+    firsts = [
+        part.recent_first[index]
+        for part, index in ((columns, row), (other, at))
+        if part.recent_start[index] >= 0 and slot - part.recent_start[index] < span
+    ]
+    columns.recent_first[row] = min(firsts, default=np.iinfo(np.int64).max)
 
 
 def own_part(columns: Columns, row: int, share: Share) -> NDArray[np.int64]:

@@ -295,7 +295,7 @@ class Table:
         self.clock = clock
 
     def adopt(self, rows: Rows, *, foreign: bool) -> None:
-        """Join rows that were stored elsewhere to what is here; new ones as far as there is room.
+        """Join rows that were stored elsewhere to what is here; the coldest make room for them.
 
         `foreign`: they are parts of other instances, and stay theirs.
         """
@@ -303,10 +303,12 @@ class Table:
         for at, address in enumerate(rows.addresses):
             row = self.find(address, home=bool(stored.home[at]))
             if row is None:
-                return
+                self.evict()
+                row = self.find(address, home=bool(stored.home[at]))
             share = self._shares.get(address)
-            joined = join(self.columns, row, stored, at, share, (_RECENT_SLOTS, _DAY_SLOTS))
-            if foreign:
+            spans = (_RECENT_SLOTS, _DAY_SLOTS)
+            joined = join(self.columns, row, stored, at, share, spans, foreign=foreign)  # type: ignore[arg-type]  # evict made room
+            if foreign or share is not None:
                 self._shares[address] = joined
             self.columns.touched[row] = self.clock
 

@@ -13,11 +13,14 @@ import msgspec
 
 from ai_suricata.core.decision import LIVE, Decision, LedgerEntry, LedgerState, Table
 from ai_suricata.core.errors import StateError
+from ai_suricata.core.precedence import matters_until, precedence
+from ai_suricata.respond.adoption import adopted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ai_suricata.core.clock import Clock
+    from ai_suricata.respond.adoption import Refusal
     from ai_suricata.state.base import LedgerStore
 
 _FORGETTABLE = frozenset({LedgerState.WATCHED, LedgerState.REFUSED})
@@ -32,12 +35,17 @@ class Ledger:
         self._clock = clock
         self._entries: dict[tuple[str, Table], LedgerEntry] = {}
         self._writing = asyncio.Lock()
+        self._followers: list[Callable[[Sequence[LedgerEntry]], None]] = []
         self.problem: str | None = None
         """Why the latest write failed, or None."""
 
     async def load(self) -> None:
         """Read what earlier runs left. Raises `StateError`."""
         self._entries = {(e.target, e.decision.table): e for e in await self._store.load()}
+
+    def follow(self, follower: Callable[[Sequence[LedgerEntry]], None]) -> None:
+        """Tell `follower` of each change of ours once it is durable; not of what is adopted."""
+        self._followers.append(follower)
 
     def latest(self, target: str, table: Table) -> LedgerEntry | None:
         """Return the latest entry of a target in a table."""
@@ -64,6 +72,11 @@ class Ledger:
         """Return the entries whose time on the firewall is over, confirmed there or not."""
         now = self._clock.now()
         return [e for e in self.entries(table) if e.state in LIVE and e.expires_at <= now]
+
+    def standing(self) -> list[LedgerEntry]:
+        """Return the entries that another copy of their decision has to be held against."""
+        now = self._clock.now()
+        return [e for e in self._entries.values() if matters_until(e) > now]
 
     def next_end(self) -> float | None:
         """Return the wall-clock seconds at which the next entry changes by itself."""
@@ -125,6 +138,20 @@ class Ledger:
         over = [e for e in self.entries() if e.state in _FORGETTABLE and e.expires_at <= now]
         return len(await self._move(over, LedgerState.FORGOTTEN))
 
+    async def adopt(
+        self, entries: Iterable[LedgerEntry], refusal: Refusal = lambda _target: None
+    ) -> list[LedgerEntry]:
+        """Take over what other instances have decided or lifted, where that goes before ours.
+
+        `refusal` says why a target is never blocked here. Returns what has changed here, which is
+        durable then. Raises `StateError`; then nothing has changed.
+        """
+        newest = {(e.target, e.decision.table): e for e in sorted(entries, key=precedence)}
+        async with self._writing:
+            now = self._clock.now()
+            changes = [adopted(self.latest(*key), e, now, refusal) for key, e in newest.items()]
+            return await self._store_all([change for change in changes if change is not None])
+
     async def _move(
         self, entries: Iterable[LedgerEntry], state: LedgerState, note: str = ""
     ) -> list[LedgerEntry]:
@@ -144,11 +171,16 @@ class Ledger:
         """
         async with self._writing:
             current = (e for e in entries if self.latest(e.target, e.decision.table) == e)
-            return await self._store_all([change(entry) for entry in current])
+            return self._tell(await self._store_all([change(entry) for entry in current]))
 
     async def _write(self, entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
         async with self._writing:
-            return await self._store_all(list(entries))
+            return self._tell(await self._store_all(list(entries)))
+
+    def _tell(self, changed: list[LedgerEntry]) -> list[LedgerEntry]:
+        for follower in self._followers if changed else ():
+            follower(changed)
+        return changed
 
     async def _store_all(self, changed: list[LedgerEntry]) -> list[LedgerEntry]:
         if not changed:

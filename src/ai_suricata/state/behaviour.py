@@ -99,7 +99,7 @@ class BehaviourLog:
         self._size += len(content)
 
     async def _compact(self, last: int) -> None:
-        """Write the segments up to `last` as one. A failure is told, and waits for the next time."""
+        """Write the segments up to `last` as one. A failure is told; the next time may do."""
         try:
             self._compacted = await asyncio.to_thread(self._rewrite, last)
         except StateError as error:

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
+from ai_suricata.core.cancellation import heed
 from ai_suricata.core.errors import StateError
 from ai_suricata.state.base import Mark
 
@@ -19,7 +23,11 @@ if TYPE_CHECKING:
 
     from ai_suricata.state.base import Changes, Fetched
 
+log = structlog.get_logger(__name__)
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+_LOOK = 5.0  # seconds after which an idle mirror asks whether the copy is still there
+_MOST_MISSED = 2000  # addresses that are asked for at once: more would not be answered in time
 
 
 class SharedBehaviour(Protocol):
@@ -57,6 +65,7 @@ class Mirror:
         self._wake = asyncio.Event()
         self._stopping = False
         self._missed: set[str] = set()
+        self._failing = False
         self.up = False
 
     async def open(self) -> Mark | None:
@@ -66,9 +75,24 @@ class Mirror:
         except StateError as error:
             self._lost(error)
             return None
-        self.up = True
-        self._tell(None)
+        self._back()
         return self._known
+
+    async def claim(self, mark: Mark, nothing: Changes) -> bool:
+        """Take the place of `mark` under the lineage that was named; return whether that is ours.
+
+        A daemon that still writes there then finds out that it is not alone. `nothing`: changes
+        without rows, at the position of the mark. To be called before `run`.
+        """
+        after = Mark(self._lineage, mark.clock, mark.position)
+        try:
+            if await self._shared.save(nothing, mark, after):
+                self._known = after
+                return True
+            self._known = await self._shared.mark()
+        except StateError as error:
+            self._lost(error)
+        return False
 
     def continue_as(self, lineage: str) -> None:
         """Name the local log that this goes on from. To be called before `run`."""
@@ -103,24 +127,32 @@ class Mirror:
                 return await self._shared.fetch(addresses)
             except StateError as error:
                 self._lost(error)
+            finally:
+                heed()
         self._missed.update(addresses)
         return None
 
     async def missed(self, still_here: Callable[[str], bool]) -> Fetched | None:
-        """Return what is known there of the addresses that could not be asked for before."""
+        """Return what is known there of the addresses that could not be asked for before.
+
+        Where they are many, it takes several calls: nothing is wanted before the last one.
+        """
+        # Forgotten also while nobody answers, or a flood of forged sources would pile up here.
+        self._missed = set(filter(still_here, self._missed))
         if not self.up or not self._missed:
             return None
-        wanted = [address for address in self._missed if still_here(address)]
-        self._missed.clear()
+        wanted = list(islice(self._missed, _MOST_MISSED))
+        self._missed.difference_update(wanted)
         return await self.fetch(wanted)
 
     async def run(self) -> None:
         """Write what is offered, until `stop`; try again with backoff and jitter."""
         pause = _FIRST_PAUSE
         while not self._stopping:
-            await self._wake.wait()
-            self._wake.clear()
-            if await self._step():
+            await self._work_or_look()
+            answered = await self._step()
+            heed()
+            if answered:
                 pause = _FIRST_PAUSE
                 continue
             await self._rest(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
@@ -131,6 +163,15 @@ class Mirror:
         """End `run` after a last try."""
         self._stopping = True
         self._wake.set()
+
+    async def _work_or_look(self) -> None:
+        """Wait for work; while there is none, ask now and then whether the copy is still there."""
+        try:
+            async with asyncio.timeout(_LOOK):
+                await self._wake.wait()
+        except TimeoutError:
+            self._certain = False
+        self._wake.clear()
 
     async def _rest(self, seconds: float) -> None:
         try:
@@ -151,8 +192,7 @@ class Mirror:
         except StateError as error:
             self._lost(error)
             return False
-        self.up = True
-        self._tell(None)
+        self._back()
         return True
 
     async def _write(self) -> None:
@@ -179,7 +219,19 @@ class Mirror:
             )
         return mark
 
+    def _back(self) -> None:
+        if self._failing:
+            log.info("Redis is back; what it lacks is written")
+        self._failing = False
+        self.up = True
+        self._tell(None)
+
     def _lost(self, error: StateError) -> None:
         self.up = False
+        # Nothing is asked of it again before `_step` has had an answer.
+        self._certain = False
         self._done()  # what it held has changed by now; the next one holds it anew
+        if not self._failing:
+            log.warning("Redis is away; going on without it", problem=str(error))
+        self._failing = True
         self._tell(str(error))

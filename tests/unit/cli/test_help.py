@@ -14,7 +14,18 @@ from typer.testing import CliRunner
 from ai_suricata import __version__
 from ai_suricata.cli.app import app
 
-COMMANDS = ("run", "check-config", "replay", "train", "demo", "blocks list", "version")
+COMMANDS = (
+    "run",
+    "check-config",
+    "doctor",
+    "replay",
+    "train",
+    "demo",
+    "blocks list",
+    "alerts list",
+    "alerts show",
+    "version",
+)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -31,7 +42,7 @@ def test_help_has_an_example_of_the_command(command: str) -> None:
     assert f"Example: ai-suricata {command}" in help_of(command)
 
 
-@pytest.mark.parametrize("command", ["run", "check-config", "replay", "train", "demo"])
+@pytest.mark.parametrize("command", ["run", "check-config", "doctor", "replay", "train", "demo"])
 def test_help_tells_the_exit_codes(command: str) -> None:
     """Scripts rely on them."""
     assert "Exit codes: 0" in help_of(command)

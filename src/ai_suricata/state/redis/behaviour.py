@@ -142,7 +142,9 @@ class RedisBehaviour:
         ):
             key = self._keys.behaviour(address)
             pipe.hset(key, mapping=self._fields(row.tobytes(), facts))
-            pipe.hincrby(key, "alert_count", facts.alerts - already)
+            # What all share never falls. This instance's own part would, where a row was begun
+            # anew because nobody answered when it came back.
+            pipe.hincrby(key, "alert_count", max(0, facts.alerts - already))
             pipe.expire(key, time_to_live(facts.score))
 
     def _fields(

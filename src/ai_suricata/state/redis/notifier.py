@@ -11,6 +11,7 @@ from redis.asyncio import RedisCluster
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import TimeoutError  # noqa: A004 - as the client's own calls raise it
 
+from ai_suricata.core.cancellation import heed
 from ai_suricata.core.errors import StateError
 from ai_suricata.state.clients import ERRORS, describe
 
@@ -63,7 +64,7 @@ class RedisNotifier:
                             yield message
             except ERRORS as error:
                 failures = _lost(channel, failures, error)
-            _heed_cancellation()
+            heed()
             await asyncio.sleep(backoff.compute(failures))
 
     async def _subscribed(self, channel: str) -> PubSub:
@@ -86,7 +87,7 @@ class RedisNotifier:
 
     async def _next(self, subscription: PubSub) -> bytes | None:
         """Wait for a message; return None for what only shows that the connection lives."""
-        _heed_cancellation()
+        heed()
         found = await subscription.get_message(timeout=self._quiet)
         if found is None:
             # Silence is no proof: a connection whose other end vanished is silent, too.
@@ -95,18 +96,6 @@ class RedisNotifier:
         if found is None:
             raise TimeoutError(f"no answer within {self._patience:g} seconds")
         return found["data"] if found["type"] == "message" else None
-
-
-def _heed_cancellation() -> None:
-    """Raise CancelledError where the task was cancelled and nobody noticed.
-
-    `asyncio.wait_for` before Python 3.12, by which redis-py sends, returns as if nothing had been
-    when it is cancelled in the moment in which it is done (github.com/python/cpython, gh-86296).
-    Waiting on would then be for ever.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _lost(channel: str, failures: int, error: Exception) -> int:

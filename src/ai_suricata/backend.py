@@ -1,0 +1,86 @@
+"""Which concrete backends the settings name: the one place, with `exchange`, that knows them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from ai_suricata.features.table import LAYOUT
+from ai_suricata.firewall.dry_run import DryRun
+from ai_suricata.sink.record import Recorder
+from ai_suricata.state.alerts import FileAlerts
+from ai_suricata.state.local import LocalTopSources
+from ai_suricata.state.memory import MemoryState, ledger_name
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from ai_suricata.config.settings import Settings
+    from ai_suricata.core.decision import LedgerEntry
+    from ai_suricata.exchange import Exchange
+    from ai_suricata.firewall.base import Firewall
+    from ai_suricata.state.shared import AlertStore
+
+
+def local_state(settings: Settings) -> tuple[str, MemoryState]:
+    """Return the name of the ledger, and the state in the state directory."""
+    name = ledger_name(settings.firewall.firewall, dry_run=settings.respond.dry_run)
+    return name, MemoryState(settings.state.directory, name, LAYOUT)
+
+
+def stored_ledger(settings: Settings) -> tuple[str, list[LedgerEntry]]:
+    """Return (firewall, entries) of the ledger as it is stored, for those who only look.
+
+    Raises `StateError` where it can't be read.
+    """
+    name, state = local_state(settings)
+    return name, state.ledger.read()
+
+
+@contextlib.asynccontextmanager
+async def alert_store(settings: Settings) -> AsyncIterator[AlertStore]:
+    """Yield the alert store that the settings name, for those who only look.
+
+    Raises `ConfigError`; the store's calls raise `StateError`.
+    """
+    most = settings.sink.max_alerts
+    if not settings.state.redis_enabled:
+        yield FileAlerts(settings.state.directory / "alerts.jsonl", most)
+        return
+    # redis-py, only where it is used
+    from ai_suricata.state.clients import connect  # noqa: PLC0415 - as above
+    from ai_suricata.state.redis.alerts import RedisAlertStore  # noqa: PLC0415 - as above
+    from ai_suricata.state.redis.keys import Keys  # noqa: PLC0415 - as above
+
+    client = connect(settings.redis)
+    try:
+        yield RedisAlertStore(client, Keys(settings.redis.key_prefix), most)
+    finally:
+        await client.aclose()
+
+
+def firewall_of(
+    settings: Settings,
+    observe: Callable[[str, str], None] | None = None,
+    *,
+    dry: bool = False,
+) -> Firewall:
+    """Return the firewall that FIREWALL names, not yet connected; `dry`: its dry run.
+
+    `observe` is told of each command and what came of it.
+    """
+    if dry or settings.firewall.firewall == DryRun.name:
+        return DryRun(settings.firewall)
+    # asyncssh, only where it is used
+    from ai_suricata.firewall.pfsense import PfSense  # noqa: PLC0415 - as above
+
+    return PfSense(settings.firewall, observe)
+
+
+def recorder_of(settings: Settings, exchange: Exchange | None) -> Recorder:
+    """Return what keeps alerts: in Redis where it is shared, else in a file."""
+    most = settings.sink.max_alerts
+    if exchange is not None:
+        return Recorder(exchange.alerts, exchange.top, exchange.instance, most)
+    path = settings.state.directory / "alerts.jsonl"
+    return Recorder(FileAlerts(path, most), LocalTopSources(), "local", most)
