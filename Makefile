@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-system crash-test lab format lock clean
+.PHONY: help run test check test-system crash-test bench-redis lab format lock clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -21,6 +21,9 @@ test-system: $(VENV)/.dev ## Run the tests that need real servers: sshd, Suricat
 
 crash-test: $(VENV)/.dev ## Kill the daemon 50 times under load, on memory and on Redis, and count (needs sshd)
 	PYTHONPATH=.:tests $(BIN)/python benchmarks/crash.py
+
+bench-redis: $(VENV)/.dev ## What the daemon costs Redis, beside one command a message
+	$(BIN)/python benchmarks/redis_cost.py
 
 check: $(VENV)/.dev ## Lint, types, import contracts
 	$(BIN)/ruff check .

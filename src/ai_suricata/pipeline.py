@@ -189,6 +189,8 @@ class Pipeline:
         self._tell_source()
         if self._changed and self.clock.now() - self._flushed >= self.flush_interval:
             await self.flush()
+        elif not self._changed:
+            await self._share()  # what the mirror was not ready for at the last flush
 
     async def flush(self) -> None:
         """Store behaviour and position as one. A store that fails is told, and tried again.
@@ -220,7 +222,7 @@ class Pipeline:
         table = self.analysis.extractor.table
         self._adopt(await self.mirror.missed(table.row_of.__contains__))
         since = self.mirror.wants()
-        if since is not None:
+        if since is not None and since < table.clock:
             changes = self.analysis.extractor.changes(self._position, since, facts=True)
             self.mirror.offer(changes)
 
@@ -240,6 +242,7 @@ class Pipeline:
         """Join to the table what was stored elsewhere before these addresses were seen here."""
         if fetched is not None:
             table = self.analysis.extractor.table
+            self._changed = True
             table.adopt(fetched.own, foreign=False)
             table.adopt(fetched.foreign, foreign=True)
 

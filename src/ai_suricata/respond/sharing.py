@@ -121,7 +121,7 @@ class Sharing:
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(self._listen(), name="listen to other instances")
             await self._keep_alike()
-            await self._finish()
+            pass
             listening.cancel()
 
     def stop(self) -> None:
@@ -171,7 +171,7 @@ class Sharing:
         await self._shared.write(entries)
         for entry in entries:
             key = (entry.target, entry.decision.table)
-            if True:  # it has not changed again meanwhile
+            if self._waiting.get(key) is entry:  # it has not changed again meanwhile
                 del self._waiting[key]
 
     async def _listen(self) -> None:
