@@ -151,6 +151,8 @@ class Daemon:
             stack.push_async_callback(firewall.close)
             responder = self._responder(firewall)
             exchange = self._exchange(stack)
+            if exchange is not None:
+                exchange.share(self.ledger, responder, self.ledger_name, self.clock)
             pipeline = await self._build(responder, exchange)
             await self._first_reconcile(responder)
             self._pipeline = pipeline

@@ -15,6 +15,7 @@ import structlog
 
 from ai_suricata.core.errors import StateError
 from ai_suricata.features.table import LAYOUT
+from ai_suricata.respond.sharing import Sharing
 from ai_suricata.sink.announce import Announcer
 from ai_suricata.state.base import Changes, Snapshot
 from ai_suricata.state.clients import connect
@@ -25,6 +26,7 @@ from ai_suricata.state.redis.behaviour import RedisBehaviour
 from ai_suricata.state.redis.cache import RedisTopSources
 from ai_suricata.state.redis.keys import Keys
 from ai_suricata.state.redis.lease import RedisLease
+from ai_suricata.state.redis.ledger import RedisLedger
 from ai_suricata.state.redis.notifier import RedisNotifier
 from ai_suricata.state.row import Rows
 from ai_suricata.training import Training
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
 
     from ai_suricata.classify.estimator import Model
     from ai_suricata.config.settings import Settings
+    from ai_suricata.core.clock import Clock
     from ai_suricata.pipeline import Companion
+    from ai_suricata.respond.ledger import Ledger
+    from ai_suricata.respond.responder import Responder
     from ai_suricata.state.base import Mark
 
 log = structlog.get_logger(__name__)
@@ -47,6 +52,9 @@ class Exchange:
     def __init__(self, settings: Settings, tell: Callable[[str | None], None]) -> None:
         """`tell` hears what is wrong with Redis in words, or None when nothing is."""
         redis = settings.redis
+        self._tell = tell
+        self._problems: dict[str, str | None] = {}
+        self._settings = settings
         self.client = connect(redis)
         self.keys = Keys(redis.key_prefix, cluster=redis.cluster)
         self.instance = settings.state.instance or socket.gethostname()
@@ -55,7 +63,7 @@ class Exchange:
         shared = RedisBehaviour(
             self.client, self.keys, self.instance, LAYOUT, cluster=redis.cluster
         )
-        self.mirror = Mirror(shared, tell)
+        self.mirror = Mirror(shared, lambda problem: self._heard("behaviour", problem))
         self.announcer = Announcer(RedisNotifier(self.client), self.keys.threat_channel)
         self.alerts = RedisAlertStore(self.client, self.keys, settings.sink.max_alerts)
         self.top = RedisTopSources(self.client, self.keys)
@@ -83,6 +91,30 @@ class Exchange:
             log.warning("local state is older than Redis; going on from there", clock=mark.clock)
             return _from(mark)
         return local
+
+    def share(self, ledger: Ledger, responder: Responder, name: str, clock: Clock) -> None:
+        """Keep the ledger and those of the other instances alike. `name`: of the ledger.
+
+        A dry run's wishes are shared among dry runs only. Where AUTO_BLOCK is off nothing is
+        adopted: others' blocks would be enforced here.
+        """
+        if not self._settings.respond.auto_block:
+            return
+        redis = self._settings.redis
+        prefix = f"{redis.key_prefix}:dry_run" if name == "dry_run" else redis.key_prefix
+        sharing = Sharing(
+            ledger,
+            RedisLedger(self.client, Keys(prefix, cluster=redis.cluster), clock),
+            RedisNotifier(self.client),
+            lambda problem: self._heard("ledger", problem),
+            refusal=responder.refusal,
+            adopted=responder.adopted,
+        )
+        self.companions.append(sharing)
+
+    def _heard(self, part: str, problem: str | None) -> None:
+        self._problems[part] = problem
+        self._tell(next((said for said in self._problems.values() if said), None))
 
     def coordinate(self, learning: Callable[[], bool], serve: Callable[[Model], None]) -> Training:
         """Let one instance train at a time (see `Training`)."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ai_suricata.classify.artifact import dump, load
+from ai_suricata.core.cancellation import heed
 from ai_suricata.core.errors import ArtifactError, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from ai_suricata.classify.estimator import Model
     from ai_suricata.state.shared import Grant, Lease
@@ -61,20 +62,9 @@ class Training:
     async def run(self) -> None:
         """Hold the lease while learning, and publish; until `stop`. Redis may come and go."""
         while not self._stopping:
-            try:
-                await self.step()
-                self._alone = False
-            except StateError as error:
-                # There is nobody to ask: this instance goes on alone, and publishes later.
-                log.debug("training can't be coordinated", problem=str(error))
-                self._grant, self._alone = None, True
-            try:
-                async with asyncio.timeout(_TURN):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
-            finally:
-                self._wake.clear()
+            await self._try(self.step)
+            await self._next_turn()
+        await self._try(self._finish)
 
     def stop(self) -> None:
         """End `run`."""
@@ -90,6 +80,33 @@ class Training:
                 self._grant = None
             if self._grant is None and not await self._take_over():
                 self._grant = await self._lease.take(LOCK, self._instance, _LEASE_SECONDS)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+            self._alone = False
+        except StateError as error:
+            # There is nobody to ask: this instance goes on alone, and publishes later. It keeps
+            # its grant, by which Redis will know whether another one has trained meanwhile.
+            log.debug("training can't be coordinated", problem=str(error))
+            self._alone = True
+        heed()
+
+    async def _next_turn(self) -> None:
+        try:
+            async with asyncio.timeout(_TURN):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._wake.clear()
+
+    async def _finish(self) -> None:
+        """Publish what was trained in the last moment, and let others have their turn."""
+        if self._trained is not None:
+            await self._publish(self._trained)
+        if self._grant is not None:
+            await self._lease.give_up(self._grant)
 
     async def _publish(self, model: Model) -> None:
         grant = self._grant or await self._lease.take(LOCK, self._instance, _LEASE_SECONDS)

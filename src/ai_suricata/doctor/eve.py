@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ai_suricata.core.event import Rejection, decode
 from ai_suricata.core.timestamp import MICROSECONDS, parse_timestamp
 from ai_suricata.doctor.finding import duration, ok, size, warning, wrong
+from ai_suricata.source.identity import COMPRESSED
 from ai_suricata.source.obstacle import describe, describe_pattern
 
 if TYPE_CHECKING:
@@ -90,9 +91,10 @@ def look(path: str, most: int = MOST) -> Sight:
 
 
 def _matched(path: str, clock: Clock) -> Iterator[Finding]:
-    globbed = glob.has_magic(path)
-    # Path.glob takes no absolute pattern.
-    paths = sorted(glob.glob(path)) if globbed else [path]  # noqa: PTH207 - see above
+    # As the source does: a file may have brackets in its name, and packed ones are not followed.
+    globbed = glob.has_magic(path) and not os.path.lexists(path)
+    matched = sorted(glob.glob(path)) if globbed else [path]  # noqa: PTH207 - may be absolute
+    paths = [each for each in matched if not (globbed and each.endswith(COMPRESSED))]
     if not paths:
         yield wrong(path, describe_pattern(path), "start Suricata, or correct EVE_PATH")
     for each in paths:

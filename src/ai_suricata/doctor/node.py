@@ -22,20 +22,28 @@ class Node:
     """As a part of the report: `redis 192.0.2.1:6379`."""
     settings: RedisSettings
     master: bool
+    """Whether it serves writes."""
 
 
 async def members(settings: RedisSettings) -> list[Node]:
-    """Return the nodes of a Cluster as its map has them. Raises redis-py's errors."""
+    """Return the nodes that a Cluster knows, those that are down included. redis-py's errors.
+
+    CLUSTER NODES and not the map of the slots, which leaves out whoever is down.
+    """
     client: Any = connect(settings)
     try:
-        await client.initialize()
-        known = [(str(node.host), int(node.port), node.server_type) for node in client.get_nodes()]
+        known = await client.execute_command("CLUSTER NODES", target_nodes=client.RANDOM)
     finally:
         await client.aclose()
-    return [
-        Node(f"redis {host}:{port}", _alone(settings, host, port), kind == "primary")
-        for host, port, kind in sorted(known)
-    ]
+    found = []
+    for place, node in sorted(known.items()):
+        host, _, port = place.rpartition(":")
+        if int(port):  # 0: one that has no address yet
+            alone = _alone(settings, host or settings.host, int(port))
+            # One without slots was replaced after it went down, or has nothing to do yet.
+            serving = "master" in node["flags"] and bool(node["slots"])
+            found.append(Node(f"redis {host}:{port}", alone, master=serving))
+    return found
 
 
 def sentinels(settings: RedisSettings) -> list[Node]:

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from ai_suricata.config.settings import RedisSettings
     from ai_suricata.core.clock import Clock
+    from ai_suricata.doctor.node import Node
     from ai_suricata.state.clients import Client
 
 PART = "redis"
+_LOG = "see the log of Redis"
 PINGS = 5
 OLDEST = (6, 2)
 SKEW = 1.0
@@ -213,16 +215,13 @@ def _persistence(part: str, info: dict[str, Any], save: str | None) -> Finding:
 
 
 async def _cluster(settings: RedisSettings, clock: Clock) -> list[Finding]:
-    """Examine all masters; of replicas, whether they answer. The map itself may not be had."""
+    """Examine all masters; of replicas, whether they answer. The list itself may not be had."""
     try:
         nodes = await members(settings)
     except ERRORS as error:
         return [_told(PART, describe(error))]
     tasks = [
-        _server(node.settings, clock, node.name)
-        if node.master
-        else _alive(node.settings, node.name)
-        for node in nodes
+        _server(node.settings, clock, node.name) if node.master else _alive(node) for node in nodes
     ]
     found = [one for each in await asyncio.gather(*tasks) for one in each]
     masters = sum(node.master for node in nodes)
@@ -231,28 +230,24 @@ async def _cluster(settings: RedisSettings, clock: Clock) -> list[Finding]:
 
 
 async def _sentinels(settings: RedisSettings) -> list[Finding]:
-    nodes = sentinels(settings)
-    found = await asyncio.gather(*(_alive(node.settings, node.name) for node in nodes))
-    # One that is away is a warning: the others find the master; were it none, its line says so.
-    return [
-        warning(one.part, one.sentence, one.remedy) if one.status == "wrong" else one
-        for each in found
-        for one in each
-    ]
+    found = await asyncio.gather(*map(_alive, sentinels(settings)))
+    return [one for each in found for one in each]
 
 
-async def _alive(settings: RedisSettings, part: str) -> list[Finding]:
-    client = connect(settings)
+async def _alive(node: Node) -> list[Finding]:
+    """Say whether a Sentinel or a replica answers: without one of them the work goes on."""
+    client = connect(node.settings)
     try:
         await client.ping()
     except ERRORS as error:
-        return [_told(part, describe(error))]
+        sentence, _, remedy = describe(error).partition("; ")
+        return [warning(node.name, sentence, remedy or _LOG)]
     finally:
         await client.aclose()
-    return [ok(part, "it answers")]
+    return [ok(node.name, "it answers")]
 
 
 def _told(part: str, text: str) -> Finding:
     """Part a sentence of `describe` from its remedy, which stands after the first semicolon."""
     sentence, _, remedy = text.partition("; ")
-    return wrong(part, sentence, remedy or "see the log of Redis")
+    return wrong(part, sentence, remedy or _LOG)

@@ -66,18 +66,19 @@ def commands(prefix: str) -> list[Command]:
 async def missing(client: Client, wanted: Sequence[Command]) -> tuple[list[str], list[str]]:
     """Return (commands that may not be run, sentences on keys and channels that may not be used).
 
-    `client`: of one server. Raises `StateError` where the connection broke.
+    `client`: of one server. Where MULTI may not be run, that alone is told: without it the others
+    would be carried out. Raises `StateError` where the connection broke.
     """
     try:
-        *answers, end = await _queued(client, wanted)
+        answers = await _queued(client, wanted)
     except ERRORS as error:
-        raise StateError(describe(error)) from error
-    if isinstance(end, Exception) and not describe(end).startswith(_REFUSAL):
-        raise StateError(describe(end)) from end
+        sentence = describe(error)
+        if sentence.startswith(f"{_REFUSAL} run MULTI;"):
+            return ["MULTI"], []
+        raise StateError(sentence) from error
     names: list[str] = []
     others: list[str] = []
-    # The answer to MULTI comes first; DISCARD, which whoever may MULTI hardly lacks, is the end.
-    for (name, *_), answer in zip([("MULTI",), *wanted], answers, strict=True):
+    for (name, *_), answer in zip(wanted, answers, strict=True):
         sentence = describe(answer) if isinstance(answer, Exception) else ""
         if sentence.startswith(f"{_REFUSAL} run "):
             names.append(name)
@@ -87,17 +88,20 @@ async def missing(client: Client, wanted: Sequence[Command]) -> tuple[list[str],
 
 
 async def _queued(client: Client, wanted: Sequence[Command]) -> list[Any]:
-    """Send all in one MULTI and return the answers, errors among them."""
-    pool: Any = getattr(client, "connection_pool", None)
-    if pool is None:
-        raise TypeError("a Cluster is asked node by node")
+    """Queue all in one MULTI, discard it, and return the answers, errors among them."""
+    pool: Any = client.connection_pool  # type: ignore[union-attr] # of one server, not a Cluster
     connection = await pool.get_connection()
     try:
-        sent = [("MULTI",), *wanted, ("DISCARD",)]
-        await connection.send_packed_command(connection.pack_commands(sent))
-        return [await _answer(connection) for _ in sent]
+        await connection.send_command("MULTI")
+        await connection.read_response()  # raises: nothing is sent unless it is to be queued
+        await connection.send_packed_command(connection.pack_commands([*wanted, ("DISCARD",)]))
+        answers = [await _answer(connection) for _ in wanted]
+        end = await _answer(connection)
+        if isinstance(end, Exception) and not describe(end).startswith(_REFUSAL):
+            raise end
+        return answers
     finally:
-        # Whatever state it is in, nobody gets it after us.
+        # Whatever state it is in, nobody gets it after us; a lost connection discards as well.
         await connection.disconnect()
         await pool.release(connection)
 

@@ -57,6 +57,16 @@ class Responder:
         self.enforcer.never_block = never_block
         self._wake.set()
 
+    def refusal(self, target: str) -> str | None:
+        """Say why a target is never blocked here, or None where it may be."""
+        return self.enforcer.never_block.reason_for_text(target)
+
+    def adopted(self, entries: Sequence[LedgerEntry]) -> None:
+        """Enforce, or take out, what other instances have changed in our ledger."""
+        for entry in entries:
+            self.enforcer.witness.changed([entry], entry.state, entry.note)
+        self._wake.set()
+
     async def respond(self, verdicts: Sequence[Verdict]) -> None:
         """Decide, and make the decisions durable. What can't be written now is written later."""
         if self.settings.auto_block:

@@ -121,7 +121,7 @@ class Sharing:
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(self._listen(), name="listen to other instances")
             await self._keep_alike()
-            pass
+            await self._finish()
             listening.cancel()
 
     def stop(self) -> None:
@@ -132,7 +132,9 @@ class Sharing:
     async def _keep_alike(self) -> None:
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
-            if await self._step():
+            done = await self._step()
+            _heed_cancellation()
+            if done:
                 pause = _FIRST_PAUSE
                 await self._until_due()
             else:
@@ -141,7 +143,6 @@ class Sharing:
 
     async def _step(self) -> bool:
         """Compare where that is due, and write what waits; return whether the copy was there."""
-        _heed_cancellation()
         self._wake.clear()
         try:
             if not self._up or asyncio.get_running_loop().time() >= self._compare_at:

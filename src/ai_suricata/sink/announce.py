@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
+from ai_suricata.core.cancellation import heed
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.timestamp import MICROSECONDS, format_timestamp
 from ai_suricata.core.verdict import Level
@@ -61,11 +62,14 @@ class Announcer:
 
     async def run(self) -> None:
         """Publish what comes, until `stop`. What nobody could be told is dropped, and said once."""
-        while not self._stopping:
+        stopping = False
+        while not stopping:
             await self._wake.wait()
             self._wake.clear()
+            stopping = self._stopping
             while self._waiting:
                 await self._publish(self._waiting.popleft())
+                heed()
 
     def stop(self) -> None:
         """End `run`."""

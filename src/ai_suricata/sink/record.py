@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ai_suricata.core.cancellation import heed
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.event import Alert
 from ai_suricata.state.shared import StoredAlert
@@ -49,13 +50,17 @@ class Recorder:
 
     async def run(self) -> None:
         """Write what has come, once a second, until `stop`."""
-        while not self._stopping.is_set():
+        last = False
+        while not last:
             try:
                 async with asyncio.timeout(_PAUSE):
                     await self._stopping.wait()
             except TimeoutError:
                 pass
-            await self._write(last=self._stopping.is_set())
+            # Read before the write: what comes while that is under way needs another one.
+            last = self._stopping.is_set()
+            await self._write(last=last)
+            heed()
 
     def stop(self) -> None:
         """End `run` after a last write."""
@@ -70,6 +75,7 @@ class Recorder:
         try:
             if batch:
                 await self._store.add(batch)
+                batch = []  # stored: it is not put back where only the count fails
             if counted:
                 await self._top.count(counted)
         except StateError as error:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from ai_suricata.source.registry import Registry
 
 MAX_RETIRED = 8
-"""Most replaced files that are kept open for one path."""
+"""Most replaced files of one path that are kept open only in case their writer goes on."""
+
+MAX_UNREAD = 128
+"""Most replaced files of one path that are kept open to be read: after so many hours without a
+reader, hourly rotation has left that many behind."""
 
 _log = structlog.get_logger(__name__)
 
@@ -88,14 +92,8 @@ class FileSet:
             if file is not but:
                 file.retire(now)
         retired = [file for file in self._files if file.retired]
-        for file in retired[: max(0, len(retired) - MAX_RETIRED)]:
-            _log.warning(
-                "too many rotated files: the oldest is given up",
-                path=self._path,
-                kept=MAX_RETIRED,
-                unread_bytes=file.lag(),
-            )
-            self.finish(file)
+        self._give_up([file for file in retired if file.drained], MAX_RETIRED)
+        self._give_up([file for file in retired if not file.drained], MAX_UNREAD)
 
     def finish(self, file: LogFile) -> None:
         """Close one file for good."""
@@ -109,6 +107,17 @@ class FileSet:
         for file in self._files:
             file.close()
         self._files = []
+
+    def _give_up(self, files: list[LogFile], most: int) -> None:
+        """Close the oldest of these files that are more than `most`."""
+        for file in files[: max(0, len(files) - most)]:
+            _log.warning(
+                "too many rotated files: the oldest is given up",
+                path=self._path,
+                kept=most,
+                unread_bytes=file.lag(),
+            )
+            self.finish(file)
 
     def _collect_rejected(self, file: LogFile) -> None:
         self._rejected += file.rejected

@@ -175,6 +175,18 @@ def test_a_glob_names_each_of_its_files(tmp_path: Path) -> None:
     )
 
 
+def test_what_a_glob_does_not_follow_is_not_examined(tmp_path: Path) -> None:
+    """Packed files are passed over; a file with brackets in its name is no glob."""
+    for name in ("eve-[0].json", "eve-1.json", "eve-0.json.gz"):
+        write(tmp_path / name, ALL)
+
+    assert {str(tmp_path / "eve-1.json")} == {one.part for one in found(tmp_path / "eve-[1].js*")}
+    assert {str(tmp_path / "eve-[0].json")} == {
+        one.part for one in found(tmp_path / "eve-[0].json")
+    }
+    assert 1 == len({one.part for one in found(tmp_path / "eve-[01]*")})
+
+
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
 def test_what_is_no_file_is_wrong(path: Path, kind: str) -> None:
     """A named pipe without a writer is not waited for."""

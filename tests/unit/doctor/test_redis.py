@@ -94,9 +94,11 @@ def test_rdb_alone_is_well_and_told() -> None:
 @pytest.mark.parametrize("name", ["aof_last_write_status", "rdb_last_bgsave_status"])
 def test_a_server_that_cannot_save_is_wrong(name: str) -> None:
     """It takes no writes, or soon won't."""
+    told = trouble(WELL, **{name: "err"})
+
     assert (Status.WRONG, True) == (
-        trouble(**{name: "err"}).status,
-        name in trouble(**{name: "err"}).sentence,
+        told.status,
+        name in told.sentence,
     )
 
 

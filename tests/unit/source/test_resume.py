@@ -51,6 +51,16 @@ def test_goes_on_behind_the_last_line(eve: Path, follow: Follow, position: Posit
     assert lines(5, 25) == read(follow(eve, position=position))
 
 
+def test_many_rotations_while_nobody_read(eve: Path, follow: Follow, position: Position) -> None:
+    """A day of hourly rotations: no file is given up before it has been read."""
+    for number in range(24):
+        renamed = eve.rename(eve.with_name(f"eve.json.{number}"))
+        written_at(renamed, 2 * 10**9 + number)
+        append(eve, text(lines(20 + number, 21 + number)))
+    tail = follow(eve, position=position)
+    assert lines(5, 44) == read(tail)
+
+
 def test_start_setting_is_for_the_first_start_only(
     eve: Path, follow: Follow, position: Position
 ) -> None:

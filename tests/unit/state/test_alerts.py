@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ai_suricata.core.errors import StateError
 from ai_suricata.state.alerts import FileAlerts
@@ -113,6 +114,15 @@ async def test_alerts_are_found_wherever_blocks_cut_the_lines(path: Path, count:
     assert list(range(count))[::-1] == await numbers(path, 5000, most=5000)
     assert alert(0) == await store.find(alert(0).id)
     assert await store.find("sensor") is None
+
+
+async def test_an_alert_that_is_longer_than_a_block_is_read_whole(path: Path) -> None:
+    """Its parts come back in their order."""
+    text = "".join(map(str, range(60_000)))
+    long = structs.replace(alert(1), signature=text)
+    await FileAlerts(path, MOST).add([alert(0), long, alert(2)])
+
+    assert [alert(2), long, alert(0)] == await FileAlerts(path, MOST).newest(3)
 
 
 async def test_the_newest_are_read_without_the_rest(path: Path) -> None:

@@ -36,7 +36,7 @@ class RedisAlertStore:
         """Keep the alerts, in order; the oldest go. Raises `StateError`; then none is kept."""
         # A batch that is larger than the store would be trimmed at once: it is not sent whole.
         content = [_encoder.encode(alert) for alert in alerts[-self._most :]]
-        if not content:
+        if not content or not self._most:
             return
         try:
             async with self._client.pipeline(transaction=True) as pipe:

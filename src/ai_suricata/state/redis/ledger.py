@@ -12,6 +12,7 @@ met, and a string without a member gets one from whichever instance next compare
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -109,6 +110,7 @@ class RedisLedger:
             for start in range(0, len(entries), _CHUNK):
                 await self._write_chunk(entries[start : start + _CHUNK])
         except ERRORS as error:
+            await self._lose_the_map(error)
             raise StateError(describe(error)) from error
 
     async def read_all(self) -> list[LedgerEntry]:
@@ -120,6 +122,7 @@ class RedisLedger:
             for start in range(0, len(members), _CHUNK):
                 entries += await self._read_chunk(members[start : start + _CHUNK])
         except ERRORS as error:
+            await self._lose_the_map(error)
             raise StateError(describe(error)) from error
         return entries
 
@@ -130,6 +133,16 @@ class RedisLedger:
         except (msgspec.DecodeError, ValueError) as error:
             log.warning("ledger message can't be read and is left out", problem=str(error))
             return []
+
+    async def _lose_the_map(self, error: Exception) -> None:
+        """On a Cluster, let the next call ask anew which node has which slots.
+
+        A pipeline that is not repeated goes on asking a dead node for ever, also when another has
+        long taken its place (redis-py 8.1, `PipelineStrategy.execute`).
+        """
+        if self._cluster and isinstance(error, RedisCluster.ERRORS_ALLOW_RETRY):
+            with suppress(*ERRORS):
+                pass
 
     async def _write_chunk(self, entries: Sequence[LedgerEntry]) -> None:
         kept = [_member(entry) for entry in entries if entry.state is not LedgerState.FORGOTTEN]
