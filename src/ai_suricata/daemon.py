@@ -189,7 +189,7 @@ class Daemon:
         source = Tail(settings.source, snapshot.position if snapshot is not None else None)
         analysis = self._analysis(extractor, exchange)
         recorder = recorder_of(settings, exchange)
-        return Pipeline(
+        pipeline = Pipeline(
             source=source,
             analysis=analysis,
             responder=responder,
@@ -204,6 +204,9 @@ class Daemon:
             mirror=exchange.mirror if exchange is not None else None,
             companions=(recorder, *(exchange.companions if exchange is not None else ())),
         )
+        if exchange is not None:
+            pipeline.companions.append(exchange.tell(pipeline.overview))
+        return pipeline
 
     def _both(self, other: Listener) -> Listener:
         def listen(verdicts: Sequence[Verdict]) -> None:

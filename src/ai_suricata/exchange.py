@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
@@ -17,13 +17,14 @@ from ai_suricata.core.errors import StateError
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.respond.sharing import Sharing
 from ai_suricata.sink.announce import Announcer
+from ai_suricata.sink.overview import Overview
 from ai_suricata.state.base import Changes, Snapshot
 from ai_suricata.state.clients import connect
 from ai_suricata.state.file import replace
 from ai_suricata.state.mirror import Mirror
 from ai_suricata.state.redis.alerts import RedisAlertStore
 from ai_suricata.state.redis.behaviour import RedisBehaviour
-from ai_suricata.state.redis.cache import RedisTopSources
+from ai_suricata.state.redis.cache import RedisMetricsCache, RedisTopSources
 from ai_suricata.state.redis.keys import Keys
 from ai_suricata.state.redis.lease import RedisLease
 from ai_suricata.state.redis.ledger import RedisLedger
@@ -32,7 +33,7 @@ from ai_suricata.state.row import Rows
 from ai_suricata.training import Training
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ai_suricata.classify.estimator import Model
@@ -111,6 +112,11 @@ class Exchange:
             adopted=responder.adopted,
         )
         self.companions.append(sharing)
+
+    def tell(self, read: Callable[[], Mapping[str, Any]]) -> Overview:
+        """Keep what `read` returns in the metrics cache, for seconds at a time."""
+        cache = RedisMetricsCache(self.client, self.keys)
+        return Overview(cache, self.instance, read)
 
     def _heard(self, part: str, problem: str | None) -> None:
         self._problems[part] = problem

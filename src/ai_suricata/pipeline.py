@@ -10,10 +10,11 @@ then does the position move past it. After a kill, what was not done with is rea
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from ai_suricata.core.decision import Table
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.timestamp import MICROSECONDS
 from ai_suricata.telemetry.health import Status
@@ -89,7 +90,7 @@ class Pipeline:
         self._position = source.position
         self.recorder = recorder
         self.mirror = mirror
-        self._companions = tuple(companions)
+        self.companions = list(companions)
         self._heartbeat = heartbeat
         self._listener = listener
         self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(MOST_WAITING)
@@ -105,7 +106,7 @@ class Pipeline:
         await self.flush()
         async with asyncio.TaskGroup() as group:
             enforcing = group.create_task(self.responder.run(), name="enforce")
-            for companion in self._companions:
+            for companion in self.companions:
                 group.create_task(companion.run(), name=type(companion).__name__.lower())
             group.create_task(self._read(), name="read")
             await group.create_task(self._work(), name="analyse")
@@ -113,7 +114,7 @@ class Pipeline:
             await self._settle()
             self.responder.stop()
             await enforcing
-            for companion in self._companions:
+            for companion in self.companions:
                 companion.stop()
 
     def stop(self) -> None:
@@ -132,6 +133,20 @@ class Pipeline:
     def lag(self) -> int:
         """Return the bytes that are not worked through; a batch in a queue counts as one."""
         return self.source.lag().bytes + self._unfinished
+
+    def overview(self) -> dict[str, Any]:
+        """Return the figures of the moment, as JSON types."""
+        table = self.analysis.extractor.table
+        return {
+            "time": self.clock.now(),
+            "events": table.clock,
+            "sources": len(table),
+            "lag_bytes": self.lag(),
+            "top_sources": dict(table.top(_TOP_SOURCES)),
+            "blocks": len(self.responder.ledger.enforced(Table.BLOCK)),
+            "rate_limits": len(self.responder.ledger.enforced(Table.LIMIT)),
+            "status": self.health.status.value,
+        }
 
     async def _read(self) -> None:
         async for batch in self.source.batches():
@@ -201,6 +216,7 @@ class Pipeline:
             return
         started = self.clock.now()
         extractor = self.analysis.extractor
+        self.metrics.top_sources(extractor.table.top(_TOP_SOURCES))
         changes = extractor.changes(self._position, self._stored)
         self._flushed = started
         try:
@@ -254,7 +270,6 @@ class Pipeline:
         metrics.queue("analyse", self._waiting.qsize())
         lag = None if result.latest < 0 else self.clock.now() - result.latest / MICROSECONDS
         self._tell_source(lag)
-        metrics.top_sources(self.analysis.extractor.table.top(_TOP_SOURCES))
 
     def _tell_source(self, lag_seconds: float | None = None) -> None:
         self.metrics.source(self.source.lag().bytes, lag_seconds, self.source.rotations)

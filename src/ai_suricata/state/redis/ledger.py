@@ -142,7 +142,7 @@ class RedisLedger:
         """
         if self._cluster and isinstance(error, RedisCluster.ERRORS_ALLOW_RETRY):
             with suppress(*ERRORS):
-                pass
+                await self._client.aclose()
 
     async def _write_chunk(self, entries: Sequence[LedgerEntry]) -> None:
         kept = [_member(entry) for entry in entries if entry.state is not LedgerState.FORGOTTEN]
