@@ -339,7 +339,7 @@ async def test_one_of_two_who_write_at_once_is_refused() -> None:
             server.client().set(one.keys.position("one"), '{"lineage":"x","clock":1,"position":{}}')
             look(*arguments)  # type: ignore[arg-type]
 
-        one.store._write = intrude  # type: ignore[method-assign]
+        one.store._write = intrude  # type: ignore[assignment,method-assign]
         assert not await one.save()
         assert 0 == await one.count()
         await client.aclose()

@@ -228,7 +228,7 @@ class ResponsePath:
 async def until(reached: Callable[[], object], limit: float = 10.0) -> None:
     """Let the other tasks work until the condition holds; TimeoutError after `limit` seconds."""
     async with asyncio.timeout(limit):
-        while not reached():  # noqa: ASYNC110 - what is waited for tells nobody
+        while not reached():
             await asyncio.sleep(0.005)
 
 

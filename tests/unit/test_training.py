@@ -22,10 +22,11 @@ from ai_suricata.state.local import LocalLease
 from ai_suricata.state.redis.keys import Keys
 from ai_suricata.state.redis.lease import RedisLease
 from ai_suricata.training import ARTIFACT, Training
+from fakes.redis_client import until
 from fakes.redis_servers import valkey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from ai_suricata.state.shared import Grant, Lease
     from fakes.redis_servers import Standalone
@@ -126,13 +127,6 @@ def lease(clock: ManualClock) -> FragileLease:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_TURN", 0.002)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

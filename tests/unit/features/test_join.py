@@ -64,7 +64,7 @@ def counters(found: Extractor, address: str = eve.STRANGER) -> NDArray[np.int64]
 def own(found: Extractor, address: str = eve.STRANGER) -> NDArray[np.int64]:
     """Return the counters of an address as they would be stored."""
     row = found.table.row_of[address]
-    part: NDArray[np.int64] = found.table.export(np.array([row])).columns["counters"][0]  # type: ignore[assignment]
+    part: NDArray[np.int64] = found.table.export(np.array([row])).columns["counters"][0]
     return part
 
 

@@ -17,9 +17,10 @@ from ai_suricata.core.verdict import ACTION_OF_LEVEL, Level, Verdict
 from ai_suricata.sink import announce as module
 from ai_suricata.sink.announce import Announcer
 from fakes import eve
+from fakes.redis_client import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator
 
 CHANNEL = "ai_suricata:threat_alerts"
 
@@ -76,13 +77,6 @@ async def announcing(notifier: FakeNotifier) -> AsyncIterator[Announcer]:
         announcer.stop()
         async with asyncio.timeout(5):
             await task
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 async def test_a_verdict_is_told_with_the_fields_of_the_contract() -> None:

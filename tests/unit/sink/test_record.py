@@ -17,9 +17,10 @@ from ai_suricata.sink import record as module
 from ai_suricata.sink.record import Recorder
 from ai_suricata.state.local import LocalAlertStore, LocalTopSources
 from fakes import eve
+from fakes.redis_client import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from ai_suricata.core.event import Event
     from ai_suricata.state.shared import StoredAlert
@@ -111,13 +112,6 @@ async def recording(bench: Bench) -> AsyncIterator[Bench]:
         bench.recorder.stop()
         async with asyncio.timeout(5):
             await task
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def test_an_alert_is_kept_with_what_is_thought_of_its_source() -> None:

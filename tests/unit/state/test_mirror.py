@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +18,10 @@ from ai_suricata.state import mirror as module
 from ai_suricata.state.base import Changes, Fetched, Mark
 from ai_suricata.state.mirror import Mirror
 from ai_suricata.state.row import Rows
+from fakes.redis_client import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
 OURS, THEIRS = "ours", "theirs"
 AWAY = StateError("nothing listens there")
@@ -125,13 +127,6 @@ class Bench:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(module, "_LONGEST_PAUSE", 0.004)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
@@ -249,7 +244,7 @@ async def test_a_copy_that_is_away_is_said_once_and_unsaid_once() -> None:
 async def test_tries_grow_rarer_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the first one after a success is soon again."""
     pauses: list[float] = []
-    monkeypatch.setattr(module.random, "uniform", lambda _least, most: most)
+    monkeypatch.setattr("random.uniform", lambda _least, most: most)
     shared = FakeShared(problem=AWAY)
     bench = Bench(shared)
 
@@ -302,7 +297,7 @@ async def test_addresses_are_asked_for_once_where_somebody_answers() -> None:
 
 
 async def test_a_fetch_that_failed_is_not_tried_again_before_somebody_answered() -> None:
-    """One wait for an outage, not one for each batch; nor is an outage over because nobody asked."""
+    """One wait for an outage, not one a batch; nor is an outage over because nobody asked."""
     shared = FakeShared()
     bench = Bench(shared)
     await bench.mirror.open()
@@ -356,7 +351,7 @@ async def test_a_flood_of_missed_addresses_is_asked_for_in_parts(
             pass
 
     assert [2, 2, 1] == list(map(len, shared.asked))
-    assert sorted(names) == sorted(sum(shared.asked, []))
+    assert sorted(names) == sorted(chain(*shared.asked))
 
 
 async def test_missed_addresses_that_have_gone_are_forgotten_meanwhile() -> None:
