@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ai_suricata.core.event import Event, decode
+from ai_suricata.core.timestamp import MICROSECONDS, parse_timestamp
 from ai_suricata.core.verdict import Opinion
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Result:
     """Lines that are no events, by reason."""
     latest: int = -1
     """Latest event time, microseconds; -1 where there was no event."""
+    written: float | None = None
+    """When the last event was written, in seconds since the epoch; None where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +80,23 @@ class Analysis:
         """Return what came of the lines; one that is no event is counted."""
         return self.observe(self.decode(lines))
 
-    def decode(self, lines: Iterable[bytes]) -> Decoded:
-        """Return the events of the lines, and whose behaviour each counts for."""
+    def decode(self, lines: Iterable[bytes], latest: int | None = None) -> Decoded:
+        """Return the events of the lines, and whose behaviour each counts for.
+
+        `latest`: the latest event time that can be, in microseconds; later ones are rejected. A
+        clock that was ahead for a moment would otherwise hold the windows open until it is that
+        late.
+        """
         events: list[Event] = []
         rejected: Counter[str] = Counter()
         for line in lines:
             event = decode(line)
-            if isinstance(event, Event):
-                events.append(event)
-            else:
+            if not isinstance(event, Event):
                 rejected[event] += 1
+            elif latest is not None and event.time > latest:
+                rejected["future"] += 1
+            else:
+                events.append(event)
         return Decoded(events, self.extractor.attribute(events), rejected)
 
     def observe(self, decoded: Decoded) -> Result:
@@ -97,6 +107,7 @@ class Analysis:
         result.events.update(event.event_type for event in events)
         result.severities.update(e.alert.severity for e in events if e.alert is not None)
         result.latest = max((event.time for event in events), default=-1)
+        result.written = _written(events)
         return result
 
     def _learn_and_classify(
@@ -172,3 +183,13 @@ class Analysis:
         self.classifier.model = model
         for tell in self._trained:
             tell(model)
+
+
+def _written(events: Sequence[Event]) -> float | None:
+    """Return when the last of the events was written: its `timestamp`, also for a flow."""
+    if not events:
+        return None
+    try:
+        return parse_timestamp(events[-1].timestamp) / MICROSECONDS
+    except ValueError:  # a flow's own times were right
+        return events[-1].time / MICROSECONDS

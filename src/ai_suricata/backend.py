@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from ai_suricata.core.decision import LIVE
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
 from ai_suricata.sink.record import Recorder
@@ -35,6 +36,21 @@ def stored_ledger(settings: Settings) -> tuple[str, list[LedgerEntry]]:
     """
     name, state = local_state(settings)
     return name, state.ledger.read()
+
+
+def blocks_elsewhere(settings: Settings) -> dict[str, int]:
+    """Return how many blocks other ledgers of the state directory still count as ours.
+
+    They stay on their firewall, and only a daemon that is set to it takes them out.
+    """
+    name, _ = local_state(settings)
+    counts: dict[str, int] = {}
+    for path in sorted(settings.state.directory.glob("ledger-*.jsonl")):
+        other = path.stem.removeprefix("ledger-")
+        if other not in {name, DryRun.name}:
+            entries = MemoryState(settings.state.directory, other, LAYOUT).ledger.read()
+            counts[other] = sum(entry.state in LIVE for entry in entries)
+    return {other: count for other, count in counts.items() if count}
 
 
 @contextlib.asynccontextmanager

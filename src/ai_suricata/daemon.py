@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ai_suricata import __version__
 from ai_suricata.analysis import Analysis
-from ai_suricata.backend import firewall_of, local_state, recorder_of
+from ai_suricata.backend import blocks_elsewhere, firewall_of, local_state, recorder_of
 from ai_suricata.chronicle import Chronicle
 from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.classify.learning import Learning
 from ai_suricata.config.change import change
 from ai_suricata.core.clock import Clock, SystemClock
+from ai_suricata.core.decision import Table
 from ai_suricata.core.errors import ConfigError
 from ai_suricata.features.extract import Extractor
 from ai_suricata.firewall.dry_run import DryRun
 from ai_suricata.pipeline import Pipeline
-from ai_suricata.respond.enforcer import Enforcer
+from ai_suricata.respond.enforcer import Enforcer, targets_of
 from ai_suricata.respond.ledger import Ledger
 from ai_suricata.respond.never_block import NeverBlock
 from ai_suricata.respond.responder import Responder
@@ -143,12 +145,21 @@ class Daemon:
     async def _live(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             self._handle_signals(stack)
+            self._introduce()
             stack.enter_context(self.server)
             await self.state.open()
             stack.push_async_callback(self.state.close)
             await self.ledger.load()
+            for name, count in blocks_elsewhere(self.settings).items():
+                log.warning(
+                    "blocks stay on another firewall; set FIREWALL back to release them",
+                    firewall=name,
+                    count=count,
+                )
             firewall = self._firewall()
             stack.push_async_callback(firewall.close)
+            if firewall.name == DryRun.name:
+                await self._recall(firewall)
             responder = self._responder(firewall)
             exchange = self._exchange(stack)
             if exchange is not None:
@@ -163,6 +174,26 @@ class Daemon:
                 notify(READY, status("reading"))
             stack.callback(self._forget_limits)
             await pipeline.run()
+
+    def _introduce(self) -> None:
+        """Say in one line what this is, and what it is about to do."""
+        settings = self.settings
+        log.info(
+            "ai-suricata starts",
+            version=__version__,
+            files=list(settings.source.paths),
+            home_net=[str(network) for network in settings.features.home_net],
+            firewall=settings.firewall.firewall,
+            auto_block=settings.respond.auto_block,
+            dry_run=settings.respond.dry_run,
+            state=str(settings.state.directory),
+            redis=settings.state.redis_enabled,
+        )
+
+    async def _recall(self, firewall: Firewall) -> None:
+        """Give a dry run the tables that an earlier one had: they were nowhere but in memory."""
+        for table in Table:
+            await firewall.add(table, targets_of(self.ledger.enforced(table)))
 
     def _exchange(self, stack: contextlib.AsyncExitStack) -> Exchange | None:
         if not self.settings.state.redis_enabled:
@@ -184,6 +215,8 @@ class Daemon:
         if exchange is not None:
             snapshot = await exchange.begin(snapshot)
         extractor = Extractor(settings.features, own_addresses())
+        if exchange is not None:
+            extractor.table.keep_evicted()
         if snapshot is not None:
             extractor.restore(snapshot)
         source = Tail(settings.source, snapshot.position if snapshot is not None else None)

@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 MOST_WAITING = 8
 """Batches that were read and wait to be analysed."""
+MOST_AHEAD = 3600.0
+"""Seconds by which an event may be ahead of our clock."""
 _BEAT = 1.0  # seconds: how often an idle pipeline shows that it lives
 _LAST_LOOK = 0.25  # seconds: how long the source may take to see a new file
 _TOP_SOURCES = 10
@@ -180,13 +182,15 @@ class Pipeline:
     async def _process(self, batch: Batch) -> None:
         self._quiet = 0
         started = self.clock.now()
-        decoded = self.analysis.decode(batch.lines)
+        latest = int((started + MOST_AHEAD) * MICROSECONDS)
+        decoded = self.analysis.decode(batch.lines, latest)
         if self.mirror is not None:
+            self.analysis.extractor.table.settle(self.mirror.confirmed)
             unknown = self.analysis.extractor.unknown(decoded.parties)
             self._adopt(await self.mirror.fetch(unknown))
         result = self.analysis.observe(decoded)
         result.rejected.update(batch.rejected)
-        await self.responder.respond(result.verdicts)
+        await self.responder.respond(result.verdicts, result.written)
         if self.recorder is not None:
             self.recorder.take(self.analysis.alerts(decoded, result))
         self._position = batch.position
@@ -236,7 +240,8 @@ class Pipeline:
         if self.mirror is None:
             return
         table = self.analysis.extractor.table
-        self._adopt(await self.mirror.missed(table.row_of.__contains__))
+        self._adopt(await self.mirror.missed(table.holds))
+        table.settle(self.mirror.confirmed)
         since = self.mirror.wants()
         if since is not None and since < table.clock:
             changes = self.analysis.extractor.changes(self._position, since, facts=True)

@@ -40,10 +40,11 @@ class Feed:
     expected: Counter[str] = field(default_factory=Counter)
     _seed: random.Random = field(default_factory=lambda: random.Random(11))  # noqa: S311 - a fixed choice
 
-    def write(self, count: int) -> None:
-        """Append alerts of some forty addresses."""
+    def write(self, count: int, addresses: int = 40) -> None:
+        """Append alerts of so many addresses."""
         start = self.expected.total()
-        sources = [f"198.51.100.{self._seed.randrange(40)}" for _ in range(count)]
+        chosen = [self._seed.randrange(addresses) for _ in range(count)]
+        sources = [f"198.51.{number // 200}.{number % 200}" for number in chosen]
         self.expected.update(sources)
         lines = (eve.alert(each, at=start + at) for at, each in enumerate(sources))
         self.daemon.write(map(eve.line, lines))
@@ -131,6 +132,26 @@ def test_killed_again_and_again_every_alert_counts_once(tmp_path: Path, server: 
         wait_until_counted(server, feed.expected)
         assert 0 == feed.daemon.terminate()
     assert feed.expected == counted(server)
+
+
+def test_addresses_that_come_and_go_are_counted_once(tmp_path: Path, server: Standalone) -> None:
+    """Far more of them than the table has room for, over a hanging Redis and a SIGKILL."""
+    with following(tmp_path, server, MAX_SOURCES="200") as feed:
+        sizes = {3: 10, 4: 120, 5: 120}  # while it hangs, more than the table has room for
+        for turn in range(12):
+            if turn == 4:
+                server.pause()
+            feed.write(sizes.get(turn, 100), addresses=800)
+            wait_for(lambda: feed.daemon.metric("suricata_ai_source_lag_bytes") == 0, "all is read")
+            if turn == 4:
+                wait_for(lambda: feed.daemon.health("redis")[0] == "degraded")
+            if turn == 5:
+                server.resume()
+            if turn == 8:
+                feed.daemon.kill()
+                feed.daemon.start_ready()
+            if turn != 4:
+                wait_until_counted(server, feed.expected)
 
 
 def test_a_state_folder_that_is_lost_is_made_up_for_by_redis(

@@ -164,8 +164,7 @@ async def test_it_is_ready_without_a_firewall_that_does_not_answer(
 ) -> None:
     """Degraded, after a bounded wait; the command in flight is not broken off."""
     monkeypatch.setattr(module, "RECONCILE_AT_START", 0.05)
-    state = MemoryState(tmp_path / "state", "dry_run", LAYOUT)
-    await state.open()
+    (tmp_path / "state").mkdir()
     daemon = daemon_in(tmp_path)
     await daemon.ledger.request([decision(at=JUST_NOW)])
     firewall = FakeFirewall()

@@ -14,6 +14,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.callback()(settings.main)
 app.command()(run.run)
 app.command("check-config")(settings.check_config)
 app.command()(doctor.doctor)

@@ -52,8 +52,11 @@ def list_blocks(
     if chosen(output) is Format.JSONL:
         write_lines(as_object(entry, name) for entry in wanted)
         return
+    hidden = len(entries) - len(wanted)
+    title = f"Ledger of {name}: {len(wanted)} entries"
+    title += f", {hidden} more with --all" if hidden else ""
     write_table(
-        f"Ledger of {name}: {len(wanted)} entries",
+        f"{title}; nothing was sent" if name == "dry_run" else title,
         ("target", "table", "state", "until", "step", "score", "reasons"),
         (
             (

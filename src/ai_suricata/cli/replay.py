@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ai_suricata.cli.listing import Format, FormatOption, chosen, write_lines, write_table
-from ai_suricata.cli.outcome import ConfigFile, Exit, fail, settings_of
+from ai_suricata.cli.outcome import ConfigFile, Exit, check_files, fail, settings_of
 
 if TYPE_CHECKING:
     from ai_suricata.classify.estimator import Model
@@ -35,13 +35,11 @@ def replay(
     Each file begins with fresh state unless --keep. Nothing is sent anywhere, and time is the
     events' own: the same input gives the same output.
 
-    Exit codes: 0 done, 1 a file could not be read to its end, 2 an argument is wrong.
+    Exit codes: 0 done, 1 a file could not be read or held no event, 2 an argument is wrong.
 
     Example: ai-suricata replay --home-net 192.0.2.0/24 samples/lab.json.gz
     """
-    missing = [f"{path} is no file that can be read" for path in files if not path.is_file()]
-    if missing:
-        fail(Exit.USAGE, *missing)
+    check_files(files)
     settings = settings_of(config, **({"HOME_NET": home_net} if home_net else {}))
     from ai_suricata.replay import Replay
 
@@ -52,7 +50,7 @@ def replay(
 
 
 def _one(runner: Replay, path: Path, output: Format, *, keep: bool) -> bool:
-    """Replay and list one file; return whether it could be read to its end."""
+    """Replay and list one file; return whether it was one of events, and readable to its end."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -71,7 +69,7 @@ def _one(runner: Replay, path: Path, output: Format, *, keep: bool) -> bool:
             f"{count} {reason}" for reason, count in sorted(report.rejected.items())
         )
         typer.echo(f"ai-suricata: {path}: lines rejected: {reasons}", err=True)
-    return True
+    return bool(report.events or not report.rejected)
 
 
 def _list(path: Path, report: FileReport, output: Format) -> None:
@@ -108,7 +106,7 @@ def as_object(path: Path, source: SourceReport) -> dict[str, Any]:
     return {
         "file": str(path),
         "ip": verdict.address,
-        "score": verdict.score,
+        "score": round(verdict.score, 9),
         "level": verdict.level.name,
         "action": verdict.action.value,
         "blocked": source.blocked,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from ai_suricata import __version__
@@ -29,6 +31,15 @@ def check_config(config: ConfigFile = None, output: FormatOption = None) -> None
         ("group", "variable", "value", ""),
         ((group, name, value, "default" if same else "set") for group, name, value, same in rows),
     )
+
+
+def main(
+    *, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    """Follow Suricata's eve.json, tell attackers from clients, and block them on pfSense."""
+    if version:
+        typer.echo(f"ai-suricata {__version__}")
+        raise typer.Exit
 
 
 def version() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ai_suricata.cli.outcome import ConfigFile, Exit, fail, settings_of
+from ai_suricata.cli.outcome import ConfigFile, Exit, check_files, fail, settings_of
 
 
 def train(
@@ -30,9 +30,7 @@ def train(
 
     Example: ai-suricata train --output model.zip /var/log/suricata/eve.json
     """
-    missing = [f"{path} is no file that can be read" for path in files if not path.is_file()]
-    if missing:
-        fail(Exit.USAGE, *missing)
+    check_files(files)
     settings = settings_of(config, **({"HOME_NET": home_net} if home_net else {}))
     from ai_suricata.classify.artifact import dump
     from ai_suricata.core.errors import StateError

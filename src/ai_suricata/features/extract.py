@@ -12,7 +12,7 @@ from ai_suricata.features.derive import derive
 from ai_suricata.features.evidence import gather
 from ai_suricata.features.home import HomeNetwork
 from ai_suricata.features.schedule import waves
-from ai_suricata.features.table import Table
+from ai_suricata.features.table import Table, summaries
 from ai_suricata.state.base import Changes
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class Extractor:
         return [self.attribution.parties(event) for event in events]
 
     def unknown(self, parties: Iterable[Parties | None]) -> list[str]:
-        """Return the owners of whom the table knows nothing, each once."""
-        known = self.table.row_of
+        """Return the owners of whom the table knows nothing, each once; the others stay."""
         owners = dict.fromkeys(pair[0].address for pair in parties if pair is not None)
-        return [address for address in owners if address not in known]
+        self.table.warm(owners)
+        return [address for address in owners if not self.table.holds(address)]
 
     def observe(
         self, events: Sequence[Event], parties: Sequence[Parties | None] | None = None
@@ -93,14 +93,14 @@ class Extractor:
 
     def changes(self, position: Position, since: int, *, facts: bool = False) -> Changes:
         """Return what has changed since the clock stood at `since`; `facts`: and what it says."""
-        rows = self.table.changed(since)
+        rows = self.table.changes(since)
         return Changes(
             position=position,
             clock=self.table.clock,
-            rows=self.table.export(rows),
+            rows=rows,
             gone=tuple(self.table.gone),
             notes={_RESOLVERS: tuple(self.attribution.export())},
-            facts=self.table.summaries(rows) if facts else (),
+            facts=summaries(rows) if facts else (),
         )
 
     def stored(self, changes: Changes) -> None:

@@ -76,6 +76,9 @@ def join(  # noqa: PLR0913, PLR0917 - two rows, and what is known of the first
             columns.counters[row, counters] += other.counters[at, counters]
             columns.sketches[row, sketches] |= other.sketches[at, sketches]
             starts[row] = min(starts[row], theirs[at])
+    if columns.slot[row] < 0 or other.slot[at] > columns.slot[row]:
+        columns.score[row] = other.score[at]
+        columns.patterns[row] = other.patterns[at]
     columns.slot[row] = slot
     columns.first_seen[row] = min(columns.first_seen[row], other.first_seen[at])
     columns.last_seen[row] = max(columns.last_seen[row], other.last_seen[at])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ai_suricata.core.behaviour import Counter
-from ai_suricata.features.table import SLOT
+from ai_suricata.features.table import LONGEST_BACK, SLOT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ def waves(table: Table, rows: NDArray[np.int64], times: NDArray[np.int64]) -> li
     found: list[Wave] = []
     for index, (row, slot) in enumerate(zip(rows.tolist(), (times // SLOT).tolist(), strict=True)):
         counts[row] += 1
-        crossing = slot > slots[row]
+        crossing = slot > slots[row] or slot < slots[row] - LONGEST_BACK
         if crossing:
             slots[row] = slot
             wave_of[row] += row in begun

@@ -24,6 +24,7 @@ from ai_suricata.core.behaviour import (
 )
 from ai_suricata.core.verdict import PATTERN_NAMES
 from ai_suricata.features.join import Share, join, own_part
+from ai_suricata.features.overflow import Overflow
 from ai_suricata.features.sketch import count_distinct
 from ai_suricata.state.row import Layout, Rows
 
@@ -40,9 +41,13 @@ SLOT = 30 * 1_000_000
 at its first event in each."""
 _RECENT_SLOTS = RECENT_SECONDS * 1_000_000 // SLOT
 _DAY_SLOTS = DAY_SECONDS * 1_000_000 // SLOT
+LONGEST_BACK = _DAY_SLOTS
+"""Slots by which an event may lie before its source's latest: a long connection is told of when it
+ends. Where it lies further back, the latest one had a wrong time, and so have the windows."""
 _WORDS = 4  # 64 bits each
 _FIRST_ROWS = 1024
 _EVICTED_SHARE = 16
+_OVERFLOW_SHARE = 4
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -113,6 +118,7 @@ class Table:
         """Number of events that were applied so far."""
         self.gone: list[str] = []
         """Addresses that were evicted since somebody last emptied this list."""
+        self.overflow: Overflow | None = None
         self._free: list[int] = []
         self._shares: dict[str, Share] = {}
 
@@ -135,8 +141,47 @@ class Table:
         else:
             return None
         self.row_of[address] = row
+        self._bring_back(address, row)
         self.columns.home[row] = home
         return row
+
+    def holds(self, address: str) -> bool:
+        """Say whether anything is known of an address here, in the table or beside it."""
+        return address in self.row_of or (self.overflow is not None and address in self.overflow)
+
+    def keep_evicted(self) -> None:
+        """Keep rows that are evicted until they are settled, a quarter as many as there are."""
+        self.overflow = Overflow(self.capacity // _OVERFLOW_SHARE, LAYOUT)
+
+    def settle(self, clock: int) -> None:
+        """Take note that the shared store has all rows as they were when the clock stood there."""
+        if self.overflow is not None:
+            self.gone += self.overflow.settle(clock)
+
+    def warm(self, addresses: Iterable[str]) -> None:
+        """Keep addresses from going before those events of theirs that are about to be counted."""
+        known = [address for address in addresses if self.holds(address)]
+        # Those in the table first: bringing back the others may evict.
+        for address in sorted(known, key=self.row_of.__contains__, reverse=True):
+            self.columns.touched[self._made(address, home=False)] = self.clock
+
+    def _made(self, address: str, *, home: bool) -> int:
+        """Return the row of an address, after evicting others if need be."""
+        row = self.row_of.get(address)
+        if row is None:
+            row = self.find(address, home=home)
+        while row is None:
+            if self.overflow is not None:
+                self.overflow.hold(address)
+            self.evict()
+            row = self.find(address, home=home)
+        return row
+
+    def _bring_back(self, address: str, row: int) -> None:
+        stored = None if self.overflow is None else self.overflow.take(address)
+        if stored is not None:
+            for name, array in self.columns.items():
+                array[row] = stored[name][0]
 
     def _grow(self) -> None:
         have = len(self.columns.slot)
@@ -152,6 +197,10 @@ class Table:
         count = max(1, len(self.row_of) // _EVICTED_SHARE)
         rows = np.fromiter(self.row_of.values(), np.int64, len(self.row_of))
         coldest = rows[np.argsort(self.columns.touched[rows], kind="stable")[:count]]
+        if self.overflow is None:
+            self.gone += [self.addresses[row] for row in coldest.tolist()]
+        else:
+            self.gone += self.overflow.put(self.export(coldest))
         blank = Columns.empty(1)
         for name, array in self.columns.items():
             array[coldest] = getattr(blank, name)[0]
@@ -159,7 +208,6 @@ class Table:
             address, self.addresses[row] = self.addresses[row], ""
             del self.row_of[address]
             self._shares.pop(address, None)
-            self.gone.append(address)
             self._free.append(row)
         self.evicted += count
 
@@ -179,7 +227,10 @@ class Table:
         column = self.columns
         latest = np.maximum.reduceat(times[order], starts)
         earliest = np.minimum.reduceat(times[order], starts)
-        self._turn(touched, np.maximum(column.slot[touched], latest // SLOT))
+        slots = latest // SLOT
+        wrong = slots < column.slot[touched] - LONGEST_BACK
+        column.slot[touched[wrong]] = column.last_seen[touched[wrong]] = -1
+        self._turn(touched, np.maximum(column.slot[touched], slots))
         column.counters[touched] += np.add.reduceat(evidence.added[order], starts, axis=0)
         column.first_seen[touched] = np.minimum(column.first_seen[touched], earliest)
         column.last_seen[touched] = np.maximum(column.last_seen[touched], latest)
@@ -230,30 +281,8 @@ class Table:
 
     def summary(self, row: int) -> BehaviourSummary:
         """Return what a list of sources shows of one row."""
-        [found] = self.summaries(np.array([row], dtype=np.int64))
+        [found] = summaries(self.export(np.array([row], dtype=np.int64)))
         return found
-
-    def summaries(self, rows: NDArray[np.int64]) -> list[BehaviourSummary]:
-        """Return what a list of sources shows of the rows; counts are this instance's own."""
-        column = self.columns
-        counters = self._own_counters(rows)
-        distinct = count_distinct(column.sketches[rows])
-        names = [self.addresses[row] for row in rows.tolist()]
-        fields = (
-            counters[:, Counter.TOTAL_ALERTS],
-            counters[:, Counter.TOTAL_EVENTS],
-            column.first_seen[rows],
-            column.last_seen[rows],
-            counters[:, Counter.SEVERITY_1],
-            counters[:, Counter.SEVERITY_2],
-            distinct[:, Sketch.PORTS].astype(np.int64),
-            distinct[:, Sketch.DESTINATIONS].astype(np.int64),
-            column.score[rows],
-        )
-        values = zip(*(part.tolist() for part in fields), strict=True)
-        patterns = map(_names_of, column.patterns[rows].tolist())
-        parts = zip(names, values, patterns, strict=True)
-        return [BehaviourSummary(*(name, *row, found)) for name, row, found in parts]
 
     def top(self, count: int) -> list[tuple[str, int]]:
         """Return the addresses with the most alerts, and how many."""
@@ -268,6 +297,11 @@ class Table:
         rows = np.fromiter(self.row_of.values(), np.int64, len(self.row_of))
         chosen: NDArray[np.int64] = rows[self.columns.touched[rows] >= since]
         return chosen
+
+    def changes(self, since: int) -> Rows:
+        """Return what an event has touched since then, of here and of what was evicted."""
+        here = self.export(self.changed(since))
+        return here if not self.overflow else here.with_more(self.overflow.since(since))
 
     def export(self, rows: NDArray[np.int64]) -> Rows:
         """Return copies of rows, without what came from other instances."""
@@ -286,7 +320,10 @@ class Table:
 
     def restore(self, rows: Rows, clock: int) -> None:
         """Take over stored rows into an empty table: the latest, where they are too many."""
-        keep = np.argsort(np.asarray(rows.columns["touched"]), kind="stable")[-self.capacity :]
+        order = np.argsort(np.asarray(rows.columns["touched"]), kind="stable")
+        keep, rest = order[-self.capacity :], order[: -self.capacity]
+        left = rows.take(rest)
+        self.gone += left.addresses if self.overflow is None else self.overflow.put(left)
         self.columns = Columns.empty(max(min(self.capacity, _FIRST_ROWS), len(keep)))
         for name, array in self.columns.items():
             array[: len(keep)] = rows.columns[name][keep]
@@ -301,16 +338,34 @@ class Table:
         """
         stored = Columns(**{name: rows.columns[name] for name, _ in self.columns.items()})  # type: ignore[arg-type]
         for at, address in enumerate(rows.addresses):
-            row = self.find(address, home=bool(stored.home[at]))
-            if row is None:
-                self.evict()
-                row = self.find(address, home=bool(stored.home[at]))
+            row = self._made(address, home=bool(stored.home[at]))
             share = self._shares.get(address)
             spans = (_RECENT_SLOTS, _DAY_SLOTS)
-            joined = join(self.columns, row, stored, at, share, spans, foreign=foreign)  # type: ignore[arg-type]  # evict made room
+            joined = join(self.columns, row, stored, at, share, spans, foreign=foreign)
             if foreign or share is not None:
                 self._shares[address] = joined
             self.columns.touched[row] = self.clock
+
+
+def summaries(rows: Rows) -> list[BehaviourSummary]:
+    """Return what a list of sources shows of rows that a table has exported."""
+    column = Columns(**{name: rows.columns[name] for name in Columns.__slots__})  # type: ignore[arg-type]
+    distinct = count_distinct(column.sketches)
+    fields = (
+        column.counters[:, Counter.TOTAL_ALERTS],
+        column.counters[:, Counter.TOTAL_EVENTS],
+        column.first_seen,
+        column.last_seen,
+        column.counters[:, Counter.SEVERITY_1],
+        column.counters[:, Counter.SEVERITY_2],
+        distinct[:, Sketch.PORTS].astype(np.int64),
+        distinct[:, Sketch.DESTINATIONS].astype(np.int64),
+        column.score,
+    )
+    values = zip(*(part.tolist() for part in fields), strict=True)
+    patterns = map(_names_of, column.patterns.tolist())
+    parts = zip(rows.addresses, values, patterns, strict=True)
+    return [BehaviourSummary(*(name, *row, found)) for name, row, found in parts]
 
 
 def _names_of(bits: int) -> tuple[str, ...]:

@@ -32,20 +32,29 @@ class Ruling:
     refused: str = ""
 
 
-def rule(
-    verdict: Verdict, latest: Latest, never_block: NeverBlock, settings: RespondSettings, now: float
+def rule(  # noqa: PLR0913, PLR0917 - a pure function takes all that it depends on
+    verdict: Verdict,
+    latest: Latest,
+    never_block: NeverBlock,
+    settings: RespondSettings,
+    now: float,
+    written: float | None = None,
 ) -> Ruling | None:
     """Return what follows from a verdict, or None where nothing new does.
 
-    `now`: wall-clock seconds. An address that is in the table already gets no second ruling, and
-    a blocked one is not rate-limited besides. A refusal is told once; it stands in the way only
+    `now`: wall-clock seconds; `written`: when the event was written, the verdict's own time where
+    that is not known (a flow's time is its start, and its record comes when it ends).
+
+    An address that is in the table already gets no second ruling, and a blocked one is not
+    rate-limited besides. A refusal is told once; it stands in the way only
     as long as there is a reason for it: whoever is refused for old events is blocked for new ones.
     """
     table = TABLE_OF_ACTION.get(verdict.action)
     if table is None or verdict.home:
         return None
     previous = latest(verdict.address, table)
-    if _live(previous) or (table is Table.LIMIT and _live(latest(verdict.address, Table.BLOCK))):
+    blocked = latest(verdict.address, Table.BLOCK)
+    if _live(previous, now) or (table is Table.LIMIT and _live(blocked, now)):
         return None
     step = next_step(previous, now)
     fixed = settings.block_duration if table is Table.BLOCK else settings.limit_duration
@@ -60,24 +69,27 @@ def rule(
         reasons=verdict.reasons,
         model_version=verdict.model_version,
     )
-    refused = _refusal(decision, never_block, now)
+    seen = verdict.time / MICROSECONDS if written is None else written
+    refused = _refusal(decision, never_block, now - seen)
     if refused and _is_told(previous, now):
         return None
     return Ruling(decision, refused)
 
 
-def _refusal(decision: Decision, never_block: NeverBlock, now: float) -> str:
+def _refusal(decision: Decision, never_block: NeverBlock, age: float) -> str:
     reason = never_block.reason_for_text(decision.target)
     if reason is not None:
         return f"never blocked: {reason}"
-    age = now - decision.event_time / MICROSECONDS
     if age > decision.duration:
         return f"{age:.0f} s old, and it would have ended after {decision.duration:.0f} s"
     return ""
 
 
-def _live(entry: LedgerEntry | None) -> bool:
-    return entry is not None and entry.state in LIVE
+def _live(entry: LedgerEntry | None, now: float) -> bool:
+    """Whether the address is in the table, or on its way there; a wish that ran out is not."""
+    if entry is None or entry.state not in LIVE:
+        return False
+    return entry.state is LedgerState.ENFORCED or entry.expires_at > now
 
 
 def _is_told(entry: LedgerEntry | None, now: float) -> bool:

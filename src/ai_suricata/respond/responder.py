@@ -67,18 +67,21 @@ class Responder:
             self.enforcer.witness.changed([entry], entry.state, entry.note)
         self._wake.set()
 
-    async def respond(self, verdicts: Sequence[Verdict]) -> None:
-        """Decide, and make the decisions durable. What can't be written now is written later."""
+    async def respond(self, verdicts: Sequence[Verdict], written: float | None = None) -> None:
+        """Decide, and make the decisions durable. What can't be written now is written later.
+
+        `written`: wall-clock seconds at which the events were written, where that is known.
+        """
         if self.settings.auto_block:
             now = self.clock.now()
             for verdict in verdicts:
-                self._decide(verdict, now)
+                self._decide(verdict, now, written)
         if self._unsaved:
             await self._save()
 
-    def _decide(self, verdict: Verdict, now: float) -> None:
+    def _decide(self, verdict: Verdict, now: float, written: float | None) -> None:
         never_block = self.enforcer.never_block
-        ruling = rule(verdict, self.ledger.latest, never_block, self.settings, now)
+        ruling = rule(verdict, self.ledger.latest, never_block, self.settings, now, written)
         if ruling is None or len(self._unsaved) >= _MOST_UNSAVED:
             return
         target, table = ruling.decision.target, ruling.decision.table

@@ -5,6 +5,7 @@ The file is opened anew for each batch, so that it can be rotated by renaming it
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -62,7 +63,7 @@ class AuditLog:
 
     def _append(self, lines: bytes) -> None:
         """Write all of the lines or none: half a line would spoil the next one, too."""
-        with self.path.open("ab", buffering=0) as file:
+        with open(self.path, "ab", buffering=0, opener=_owner_only) as file:
             before = file.tell()
             try:
                 written = file.write(lines)
@@ -76,3 +77,7 @@ class AuditLog:
         if not self._broken:
             log.error("audit log can't be written", file=str(self.path), problem=problem)
         self._broken = True
+
+
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PAUSE = 1.0  # seconds between two writes: a batch costs little more than one alert
+_MOST_COUNTED = 10_000
 _WRITES_A_COUNT = 5  # the most active sources are counted less often: that costs one step each
 
 
@@ -86,7 +87,8 @@ class Recorder:
     def _put_back(self, batch: list[StoredAlert], counted: Counter[str], problem: str) -> None:
         """Wait for the next time; of what came meanwhile and before, the newest are kept."""
         self._waiting = deque([*batch, *self._waiting], maxlen=self._waiting.maxlen)
-        self._counted += counted
+        # A flood of forged sources must not fill the memory while the store is away.
+        self._counted = Counter(dict((self._counted + counted).most_common(_MOST_COUNTED)))
         if not self._failing:
             log.warning("alerts can't be stored; the newest wait", problem=problem)
         self._failing = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,25 @@ def cut(path: Path, end: int) -> None:
             os.close(descriptor)
     except OSError as error:
         raise StateError(f"{path} can't be mended: {error.strerror}; grant the right") from error
+
+
+def lock(path: Path) -> int:
+    """Take a folder for this process alone; return what to close when done (flock(2)).
+
+    Raises `StateError` where another process has it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+    except OSError as error:
+        raise StateError(f"{path} can't be made: {error.strerror}; grant the right") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StateError(
+            f"{path.parent} is in use by another daemon; stop that one, or set another STATE_DIR"
+        ) from error
+    return descriptor
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -8,6 +8,7 @@ Neither holds anything that is executed when it is read.
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from ai_suricata.core.address import parse_target
 from ai_suricata.core.decision import LedgerEntry, LedgerState
 from ai_suricata.core.errors import StateError
 from ai_suricata.state.behaviour import BehaviourLog
-from ai_suricata.state.file import append, cut, replace
+from ai_suricata.state.file import append, cut, lock, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +41,12 @@ class MemoryState:
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         """`name`: of the ledger (see `ledger_name`); `layout`: of the rows of behaviour."""
         self.folder = folder
+        self._lock: int | None = None
         self.behaviour = BehaviourLog(folder, layout)
         self.ledger = LedgerJournal(folder / f"ledger-{name}.jsonl")
 
     async def open(self) -> None:
-        """Make the folder. Raises `StateError` where that is not allowed."""
+        """Make the folder and take it for this process. Raises `StateError`, with the remedy."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         except OSError as error:
@@ -52,10 +54,15 @@ class MemoryState:
                 f"{self.folder} can't be made: {error.strerror}; "
                 "set STATE_DIR to a folder that this user may write"
             ) from error
+        if self._lock is None:
+            self._lock = lock(self.folder / "lock")
 
     async def close(self) -> None:
         """Finish what is under way."""
         await self.behaviour.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def ledger_name(firewall: str, *, dry_run: bool) -> str:

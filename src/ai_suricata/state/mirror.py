@@ -98,6 +98,12 @@ class Mirror:
         """Name the local log that this goes on from. To be called before `run`."""
         self._lineage = lineage
 
+    @property
+    def confirmed(self) -> int:
+        """Return the clock up to which the copy has all that happened here."""
+        known = self._known
+        return known.clock if known is not None and known.lineage == self._lineage else 0
+
     def wants(self) -> int | None:
         """Return the clock since which changes are to be offered; None while some are under way."""
         if self._offer is not None or not self._certain or self._missed:

@@ -28,6 +28,19 @@ class Rows:
     def __len__(self) -> int:
         return len(self.addresses)
 
+    def take(self, chosen: NDArray[np.int64]) -> Rows:
+        """Return copies of some of the rows, by index."""
+        columns = {name: column[chosen] for name, column in self.columns.items()}
+        return Rows([self.addresses[index] for index in chosen.tolist()], columns)
+
+    def with_more(self, more: Rows) -> Rows:
+        """Return these rows and others of the same columns."""
+        columns = {
+            name: np.concatenate((column, more.columns[name]))
+            for name, column in self.columns.items()
+        }
+        return Rows([*self.addresses, *more.addresses], columns)
+
 
 class Layout:
     """How the columns of a row stand side by side in bytes, little-endian."""

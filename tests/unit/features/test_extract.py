@@ -197,3 +197,14 @@ def test_every_feature_is_moved_by_some_event() -> None:
     found = observed(strange).matrix[-1]
 
     assert [] == [name for name in FEATURE_NAMES if found[INDEX[name]] == 0]
+
+
+def test_a_record_from_the_future_does_not_hold_the_windows_open() -> None:
+    """A clock that was ahead for a moment would otherwise let ten minutes last for years."""
+    found = Extractor(eve.settings().features)
+    found.observe([eve.event(eve.login(at=10 * 365 * 86_400))])
+    for hour in range(30):
+        points = found.observe([eve.event(eve.login(at=3600.0 * hour))])
+
+    [vector] = points.matrix.tolist()
+    assert 1 == vector[INDEX["login_attempts"]]

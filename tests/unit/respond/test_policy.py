@@ -67,9 +67,17 @@ def test_a_host_at_home_is_never_decided_on(action: Action) -> None:
 
 @pytest.mark.parametrize("state", [LedgerState.REQUESTED, LedgerState.ENFORCED, LedgerState.FAILED])
 def test_who_is_in_the_table_already_gets_no_second_ruling(state: LedgerState) -> None:
-    """Requested, enforced or to be tried again: even past its end, until it is out."""
+    """Requested, enforced or to be tried again."""
     assert ruled(verdict(), entry(state)) is None
-    assert ruled(verdict(), entry(state, ends=NOW - 1)) is None
+
+
+def test_a_block_stands_until_it_is_out_and_a_wish_until_its_end() -> None:
+    """A wish that ran out while the firewall was away must not shield an attack that goes on."""
+    assert ruled(verdict(), entry(LedgerState.ENFORCED, ends=NOW - 1)) is None
+    for state in (LedgerState.REQUESTED, LedgerState.FAILED):
+        again = ruled(verdict(), entry(state, step=1, ends=NOW - 1))
+        assert again is not None
+        assert again.decision.step == 0
 
 
 def test_a_blocked_address_is_not_rate_limited_besides() -> None:
@@ -170,3 +178,17 @@ def test_the_target_is_the_address_of_the_verdict() -> None:
 
     assert ruling is not None
     assert ATTACKER == ruling.decision.target
+
+
+def test_a_flow_is_as_old_as_its_record_and_not_as_its_start() -> None:
+    """A connection is told of when it ends: an attack that goes on must not count as history."""
+    begun = verdict(at=NOW - 700)
+
+    def ruling(written: float) -> Ruling | None:
+        return rule(begun, lambda *_key: None, NEVER, respond_settings(), NOW, written)
+
+    ended_now, read_late = ruling(NOW - 1), ruling(NOW - 700)
+    assert ended_now is not None
+    assert ended_now.refused == ""
+    assert read_late is not None
+    assert "700 s old" in read_late.refused

@@ -228,6 +228,17 @@ async def test_the_folder_is_made_at_the_start(tmp_path: Path) -> None:
     await state.close()
 
 
+async def test_a_folder_has_one_daemon_at_a_time(tmp_path: Path) -> None:
+    """Two would read each event twice and write over each other; the second is told."""
+    first, second = (MemoryState(tmp_path, "dry_run", LAYOUT) for _ in range(2))
+    await first.open()
+    with pytest.raises(StateError, match="in use by another daemon; stop that one"):
+        await second.open()
+    await first.close()
+    await second.open()
+    await second.close()
+
+
 async def test_a_folder_that_cannot_be_made_is_named_with_its_setting(tmp_path: Path) -> None:
     """A file stands in its place."""
     (tmp_path / "a").touch()

@@ -309,10 +309,11 @@ async def test_a_fetch_that_failed_is_not_tried_again_before_somebody_answered()
         assert await bench.mirror.fetch(["192.0.2.2"]) is None
         assert calls == shared.calls
 
+        told = len(bench.told)
         bench.mirror.wants()
         await until(lambda: shared.calls > calls + 3)
         assert not bench.mirror.up
-        assert str(AWAY) == bench.told[-1]
+        assert {str(AWAY)} == set(bench.told[told:])
 
 
 async def test_what_could_not_be_asked_for_is_asked_for_before_anything_is_written() -> None:
@@ -460,6 +461,9 @@ async def test_a_cancellation_that_the_client_swallows_is_heeded() -> None:
     bench.mirror.wants()
     await entered.wait()
     task.cancel()
-    async with asyncio.timeout(5):
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    await asyncio.wait({task}, timeout=5)
+    ended = task.done()
+    bench.mirror.stop()
+    task.cancel()
+
+    assert ended
