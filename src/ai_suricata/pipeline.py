@@ -37,6 +37,10 @@ log = structlog.get_logger(__name__)
 
 MOST_WAITING = 8
 """Batches that were read and wait to be analysed."""
+MOST_SHARED = 8192
+"""Rows that the mirror is handed at once: more would hold up the loop, and could take longer than
+an answer may. After an outage the rest follows as soon as these are written; the position goes with
+the first part, which matters only where STATE_DIR is lost before the last."""
 MOST_AHEAD = 3600.0
 """Seconds by which an event may be ahead of our clock."""
 _BEAT = 1.0  # seconds: how often an idle pipeline shows that it lives
@@ -97,6 +101,7 @@ class Pipeline:
         self._listener = listener
         self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(MOST_WAITING)
         self._unfinished = 0
+        self._behind = False  # whether the mirror lacks more than it was handed last
         self._owed: int | None = None  # bytes to read before stopping; None: not asked to stop
         self._quiet = 0  # turns without a batch
         self._changed = True  # the place of a first start must be known to the next one
@@ -176,6 +181,8 @@ class Pipeline:
             if batch is None:
                 return
             await self._process(batch)
+            if self._behind:
+                await self._share()
             if self.clock.now() - self._flushed >= self.flush_interval:
                 await self.flush()
 
@@ -244,7 +251,10 @@ class Pipeline:
         table.settle(self.mirror.confirmed)
         since = self.mirror.wants()
         if since is not None and since < table.clock:
-            changes = self.analysis.extractor.changes(self._position, since, facts=True)
+            changes = self.analysis.extractor.changes(
+                self._position, since, facts=True, most=MOST_SHARED
+            )
+            self._behind = changes.clock < table.clock
             self.mirror.offer(changes)
 
     async def _settle(self) -> None:
@@ -255,6 +265,10 @@ class Pipeline:
             async with asyncio.timeout(_SETTLE):
                 await self.mirror.free()
                 await self._share()
+                while self._behind and self.mirror.up:
+                    await self.mirror.free()
+                    await self._share()
+                    await asyncio.sleep(_SETTLE / 100)
                 await self.mirror.free()
         except TimeoutError:
             log.warning("the last changes are not in Redis yet; the next start writes them")

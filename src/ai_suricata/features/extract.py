@@ -91,12 +91,17 @@ class Extractor:
         parts.append(self._count(counted))
         return _joined(parts)
 
-    def changes(self, position: Position, since: int, *, facts: bool = False) -> Changes:
-        """Return what has changed since the clock stood at `since`; `facts`: and what it says."""
-        rows = self.table.changes(since)
+    def changes(
+        self, position: Position, since: int, *, facts: bool = False, most: int | None = None
+    ) -> Changes:
+        """Return what has changed since the clock stood at `since`; `facts`: and what it says.
+
+        `most`: of more rows, the first are returned; the clock of the changes tells how far.
+        """
+        rows, clock = self.table.changes(since, most)
         return Changes(
             position=position,
-            clock=self.table.clock,
+            clock=clock,
             rows=rows,
             gone=tuple(self.table.gone),
             notes={_RESOLVERS: tuple(self.attribution.export())},

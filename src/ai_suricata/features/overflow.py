@@ -65,9 +65,11 @@ class Overflow:
         if address in self._kept:
             self._kept.move_to_end(address)
 
-    def since(self, clock: int) -> Rows:
-        """Return the rows that an event has touched since the clock stood at `clock`."""
-        chosen = {address: row for address, (event, row) in self._kept.items() if event >= clock}
+    def since(self, clock: int, before: int) -> Rows:
+        """Return the rows whose latest event has a number from `clock` on, `before` excluded."""
+        chosen = {
+            address: row for address, (event, row) in self._kept.items() if clock <= event < before
+        }
         packed = np.zeros((len(chosen), self._layout.width), np.uint8)
         if chosen:
             packed = np.stack(list(chosen.values()))

@@ -298,10 +298,21 @@ class Table:
         chosen: NDArray[np.int64] = rows[self.columns.touched[rows] >= since]
         return chosen
 
-    def changes(self, since: int) -> Rows:
-        """Return what an event has touched since then, of here and of what was evicted."""
-        here = self.export(self.changed(since))
-        return here if not self.overflow else here.with_more(self.overflow.since(since))
+    def changes(self, since: int, most: int | None = None) -> tuple[Rows, int]:
+        """Return what an event has touched since then, and up to which clock that is all.
+
+        It is of here and of what was evicted. `most`: of more rows than that, about so many that
+        were touched first are returned.
+        """
+        rows, border = self.changed(since), self.clock
+        touched = self.columns.touched[rows]
+        if most is not None and len(rows) > most:
+            candidate = int(np.partition(touched, most)[most])
+            if candidate > since:
+                rows, border = rows[touched < candidate], candidate
+        here = self.export(rows)
+        more = self.overflow.since(since, border) if self.overflow else None
+        return here if more is None else here.with_more(more), border
 
     def export(self, rows: NDArray[np.int64]) -> Rows:
         """Return copies of rows, without what came from other instances."""

@@ -210,3 +210,20 @@ def test_the_sources_with_the_most_alerts_come_first() -> None:
 
     assert [("203.0.113.2", 5), ("203.0.113.1", 2)] == found.table.top(3)
     assert [("203.0.113.2", 5)] == found.table.top(1)
+
+
+def test_what_has_changed_can_be_taken_in_parts() -> None:
+    """The first ones first; the clock of each part says where the next one begins."""
+    found = extractor()
+    found.observe([eve.event(eve.flow(f"203.0.113.{n}", at=n)) for n in range(100)])
+    found.observe([eve.event(eve.flow(f"203.0.113.{n}", at=200)) for n in range(10)])
+    parts, since = [], 0
+    while since < found.table.clock:
+        changes = found.changes({}, since, facts=True, most=40)
+        assert len(changes.rows) == len(changes.facts)
+        parts.append(list(changes.rows.addresses))
+        since = changes.clock
+
+    assert [40, 40, 20] == [len(part) for part in parts]
+    assert 100 == len({address for part in parts for address in part})
+    assert {f"203.0.113.{n}" for n in range(10)} <= set(parts[-1])
