@@ -115,7 +115,7 @@ class Daemon:
             log.warning(
                 "time to drain is over; what was not stored is read again at the next start"
             )
-        except BaseException:
+        except BaseException:  # whatever ends it, /health says so until the process is gone
             self.health.enter(Phase.FAILED)
             raise
         self.health.enter(Phase.STOPPED)

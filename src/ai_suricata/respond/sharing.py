@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from ai_suricata.core.cancellation import heed
 from ai_suricata.core.decision import LedgerEntry, LedgerState, Table
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.precedence import precedence
@@ -133,7 +134,7 @@ class Sharing:
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
             done = await self._step()
-            _heed_cancellation()
+            heed()
             if done:
                 pause = _FIRST_PAUSE
                 await self._until_due()
@@ -222,17 +223,6 @@ def _is_for_all(entry: LedgerEntry) -> bool:
     What is forgotten has ended everywhere by its own time, in the copy too.
     """
     return entry.state not in _LOCAL and not entry.note.startswith(_OURS_ALONE)
-
-
-def _heed_cancellation() -> None:
-    """Raise CancelledError where we were cancelled and the Redis client did not notice.
-
-    See `state.redis.notifier`: `asyncio.wait_for` before Python 3.12 may return as if nothing had
-    been (github.com/python/cpython, gh-86296).
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:
