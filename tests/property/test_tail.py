@@ -26,8 +26,9 @@ from hypothesis.stateful import (
 )
 from structlog.testing import capture_logs
 
-from ai_suricata.config.settings import SourceSettings
+from ai_suricata.config.source import SourceSettings
 from ai_suricata.core.clock import ManualClock
+from ai_suricata.core.position import files_of
 from ai_suricata.source import file as source_file
 from ai_suricata.source.tail import GLOB_INTERVAL, Tail
 
@@ -100,7 +101,9 @@ class Rotation(RuleBasedStateMachine):
                 if not content.may_lack:
                     assert content.lines == self.delivered_of(content)
             assert self.tail.lag().bytes == 0
-            open_files = [file for files in self.tail.position.values() for file in files]
+            open_files = [
+                file for p in self.tail.position for file in files_of(self.tail.position, p)
+            ]
             assert [self.eve.stat().st_ino] == [
                 f.inode for f in open_files if f.inode == self.eve.stat().st_ino
             ]

@@ -15,6 +15,7 @@ from ai_suricata.backend import stored_ledger
 from ai_suricata.config.load import load
 from ai_suricata.core.decision import Table
 from ai_suricata.core.errors import ConfigError, StateError
+from ai_suricata.core.position import files_of
 from ai_suricata.daemon import Daemon
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
@@ -155,7 +156,7 @@ async def test_draining_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [line["event"] for line in told if "drain" in line["event"]]
     snapshot = await MemoryState(tmp_path / "state", "dry_run", LAYOUT).behaviour.load()
     assert snapshot is not None
-    [position] = snapshot.position[str(tmp_path / "eve.json")]
+    [position] = files_of(snapshot.position, str(tmp_path / "eve.json"))
     assert len(LOGINS) == position.offset
 
 

@@ -14,10 +14,10 @@ from ai_suricata.analysis import Analysis
 from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.config.load import load
 from ai_suricata.core.errors import StateError
-from ai_suricata.core.position import FilePosition, Position
+from ai_suricata.core.position import FilePosition, Position, files_of
 from ai_suricata.features.extract import Extractor
 from ai_suricata.pipeline import MOST_WAITING, Pipeline
-from ai_suricata.source.base import Batch, Lag
+from ai_suricata.source.base import Batch, Lag, Losses
 from ai_suricata.telemetry.health import Health, Status
 from ai_suricata.telemetry.metrics import Metrics
 from fakes import eve
@@ -46,12 +46,18 @@ class FakeSource:
         self.handed = 0
         self.waiting_bytes = 0
         self.stopped = False
+        self.losses = Losses()
+        self.acknowledged: list[Position] = []
+
+    def stored(self, position: Position) -> None:
+        """Keep what was acknowledged."""
+        self.acknowledged.append(position)
 
     def put(self, *lines: bytes) -> None:
         """Let one batch wait."""
         size = sum(len(line) + 1 for line in lines)
         self.waiting_bytes += size
-        end = self.position["/eve.json"][0].offset + size
+        end = files_of(self.position, "/eve.json")[0].offset + size
         self.position = position(end)
         self.feed.put_nowait(Batch(list(lines), self.position, {}))
 
@@ -98,7 +104,7 @@ class FakeStore:
 
     def offsets(self) -> list[int]:
         """Return the place of each snapshot."""
-        return [s.position["/eve.json"][0].offset for s in self.saved]
+        return [files_of(s.position, "/eve.json")[0].offset for s in self.saved]
 
 
 @dataclass
@@ -224,7 +230,7 @@ async def test_the_position_moves_only_behind_durable_decisions(line: Line) -> N
         assert [0] == line.store.offsets()
 
         line.response.disk.writing.set()
-    assert [0, line.source.position["/eve.json"][0].offset] == line.store.offsets()
+    assert [0, files_of(line.source.position, "/eve.json")[0].offset] == line.store.offsets()
     assert line.response.disk.lines
 
 
@@ -338,7 +344,7 @@ async def test_a_stop_of_the_reading_leaves_the_rest_in_the_file(line: Line) -> 
 
     assert line.source.handed <= MOST_WAITING + 2
     assert line.source.handed - 1 + 200 == line.events()
-    assert line.store.offsets()[-1] < line.source.position["/eve.json"][0].offset
+    assert line.store.offsets()[-1] < files_of(line.source.position, "/eve.json")[0].offset
 
 
 @pytest.mark.parametrize("stage", ["read", "analyse", "respond", "enforce", "listen"])

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from ai_suricata.config.kinds import Group, Networks, Words, networks_of, setting
+from ai_suricata.config.source import SourceSettings
 
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 """RFC 1918 and RFC 4193: what HOME_NET is, with the own addresses, unless it is set."""
@@ -51,50 +52,6 @@ def _later(value: object) -> object:
 
 NotYet = Annotated[bool, AfterValidator(_later)]
 TableName = Annotated[str, BeforeValidator(_table)]
-
-
-class SourceSettings(Group):
-    """What `source` takes."""
-
-    eve_source: Literal["file"] = setting(
-        "EVE_SOURCE", "file", "how events arrive (this version: file)"
-    )
-    paths: Words = setting(
-        "EVE_PATH",
-        ("/var/log/suricata/eve.json",),
-        "files to follow: a path, a list, or globs (pfSense writes one file for each interface)",
-        min_length=1,
-    )
-    start: Literal["end", "beginning"] = setting(
-        "EVE_START", "end", "where a first start begins: end or beginning of the file"
-    )
-    poll_interval: float = setting(
-        "EVE_POLL_INTERVAL",
-        0.05,
-        "how often a quiet file is looked at",
-        unit="seconds",
-        gt=0,
-        le=10,
-    )
-    rotation_grace: float = setting(
-        "EVE_ROTATION_GRACE",
-        5.0,
-        "how long a renamed file is still read after its last line: Suricata writes on into it",
-        unit="seconds",
-        ge=0,
-        le=3600,
-    )
-    batch_size: int = setting(
-        "BATCH_SIZE", 1000, "most lines handed on at once", unit="lines", ge=1, le=100_000
-    )
-    max_line_bytes: int = setting(
-        "MAX_LINE_BYTES",
-        16 * 1024 * 1024,
-        "longer lines are rejected and counted",
-        unit="bytes",
-        ge=1024,
-        le=1024**3,
-    )
 
 
 class FeatureSettings(Group):
@@ -347,6 +304,14 @@ class SinkSettings(Group):
         "MAX_ALERTS", 10_000, "alerts kept in the alert store", unit="alerts", ge=0
     )
     retention_days: int = setting("RETENTION_DAYS", 90, "how long they are kept", unit="days", ge=1)
+    dead_letter_bytes: int = setting(
+        "DEAD_LETTER_BYTES",
+        1024 * 1024,
+        "samples of rejected lines in STATE_DIR/rejected.jsonl, the newest; 0 keeps none",
+        unit="bytes",
+        ge=0,
+        le=1024**3,
+    )
 
 
 class TelemetrySettings(Group):

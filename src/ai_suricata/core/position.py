@@ -22,5 +22,16 @@ class FilePosition(msgspec.Struct, frozen=True):
     """Bytes read up to the end of the last whole line."""
 
 
-Position = dict[str, tuple[FilePosition, ...]]
-"""For each followed path, the files that are still being read, oldest first."""
+Place = FilePosition | str
+"""A place in a file; or in what has no files, in the words of that source: a stream id."""
+
+Position = dict[str, tuple[Place, ...]]
+"""For each followed path or key its places: of a path the files that are being read, oldest first.
+
+Each source names its own by what nobody else would: a path, `ssh://host/path`, `redis:key`.
+"""
+
+
+def files_of(position: Position, path: str) -> tuple[FilePosition, ...]:
+    """Return the files of one path, none where it is not there or has no files."""
+    return tuple(p for p in position.get(path, ()) if isinstance(p, FilePosition))

@@ -19,7 +19,7 @@ from ai_suricata.source.obstacle import describe, describe_pattern
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ai_suricata.config.settings import SourceSettings
+    from ai_suricata.config.source import SourceSettings
     from ai_suricata.core.clock import Clock
     from ai_suricata.doctor.finding import Finding
 

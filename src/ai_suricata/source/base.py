@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from ai_suricata.core.position import Position
 
@@ -21,6 +22,16 @@ class Batch:
     """Where the source stands once these lines are done with: stored with the state they made."""
     rejected: dict[str, int]
     """Lines that the source itself could not hand on, counted by reason (`too_long`)."""
+    samples: Sequence[tuple[str, bytes]] = ()
+    """Some of the rejected ones: reason, and the first bytes of the line."""
+    origins: Sequence[tuple[str, int]] = ()
+    """Of whom the lines are, in their order: a name (the followed path) and how many lines in a
+    row. Empty where all are of one."""
+
+    @property
+    def bytes(self) -> int:
+        """How much memory the lines take, about."""
+        return sum(map(len, self.lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +39,20 @@ class Lag:
     """How far a source is behind what has been written."""
 
     bytes: int
+    """Bytes written and not yet handed out; where only lines can be counted, an estimate."""
     files: int
-    """Files that are open and being read."""
+    """Files, connections or keys that are open and being read."""
+
+
+@dataclass(slots=True)
+class Losses:
+    """What was written and can't be read any more, since the start, by reason."""
+
+    occasions: Counter[str] = field(default_factory=Counter)
+    """How often lines were lost, or may have been: nobody can count what was never seen
+    (`truncated`, `deleted`, `compressed`, `given_up`, `trimmed`, `disconnected`)."""
+    lines: Counter[str] = field(default_factory=Counter)
+    """Lines that were dropped because their sender can't be made to wait (`queue_full`)."""
 
 
 class Source(Protocol):
@@ -49,6 +72,15 @@ class Source(Protocol):
 
     def lag(self) -> Lag:
         """Return how much has been written and not yet read."""
+        ...
+
+    def stored(self, position: Position) -> None:
+        """Take note that all up to `position` is durable: what is kept for it may go."""
+        ...
+
+    @property
+    def losses(self) -> Losses:
+        """What has been lost since the start, each occasion told in the log as well."""
         ...
 
     @property

@@ -20,7 +20,7 @@ from ai_suricata.source.sibling import between, find
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ai_suricata.config.settings import SourceSettings
+    from ai_suricata.config.source import SourceSettings
     from ai_suricata.core.position import FilePosition
     from ai_suricata.source.file import LogFile
     from ai_suricata.source.registry import Registry

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ai_suricata.core.position import FilePosition
 from ai_suricata.source.identity import HEAD_BYTES, fingerprint, inode_of, read_head
+from ai_suricata.source.line import Splitter
 
 if TYPE_CHECKING:
     from ai_suricata.source.identity import Inode
@@ -38,31 +39,29 @@ class LogFile:
         self.path = path
         self.inode: Inode = inode_of(os.fstat(descriptor))
         self.head = read_head(descriptor)
-        self.offset = offset
-        """Bytes up to the end of the last whole line that was handed out."""
         self.last_line = 0.0
         """When it last gave a line, or was replaced, on the clock of whoever reads it."""
         self.retired = False
         """Whether another file has taken its place at the followed path."""
         self._is_copy = False
-        self.rejected = 0
-        """Lines that were longer than `max_line_bytes`, since this was last set to 0."""
         self._max_line_bytes = max_line_bytes
         self._restart_at(offset)
 
     def _restart_at(self, offset: int) -> None:
-        self.offset = self._read_offset = offset
-        self._ready: list[bytes] = []
-        self._partial = bytearray()
-        self._skipped = 0
-        self._has_carriage_return = False
+        self.lines = Splitter(self._max_line_bytes, offset)
+        self._read_offset = offset
         self._at_end = False
         self._fingerprint = ("", -1)
 
     @property
+    def offset(self) -> int:
+        """Bytes up to the end of the last whole line that was handed out."""
+        return self.lines.offset
+
+    @property
     def drained(self) -> bool:
         """Whether the latest reading came to the end of the file and nothing of it is left."""
-        return self._at_end and not self._ready
+        return self._at_end and not self.lines.waiting
 
     @property
     def is_copy(self) -> bool:
@@ -105,9 +104,11 @@ class LogFile:
 
     def truncate(self) -> list[bytes]:
         """Begin again at byte 0; return the lines that were read before and are on disk no more."""
-        lines = self._clean(self._ready)
+        old = self.lines
+        lines = old.drop()
         self.head = read_head(self.descriptor)
         self._restart_at(0)
+        self.lines.rejected, self.lines.samples = old.rejected, old.samples
         return lines
 
     def retire(self, now: float) -> None:
@@ -121,82 +122,35 @@ class LogFile:
             self._skip_to_end()
             return []
         budget = TURN_BYTES
-        while len(self._ready) < room and budget > 0:
+        while self.lines.waiting < room and budget > 0:
             count = self._fill()
             if not count:
                 break
             budget -= count
-        raw = self._ready[:room]
-        del self._ready[:room]
-        self.offset += sum(map(len, raw)) + len(raw)
-        return self._clean(raw)
+        return self.lines.take(room)
 
     def take_partial(self) -> list[bytes]:
         """Return what stands behind the last line end as a line: nobody will finish it any more."""
-        if self._skipped:
-            self.rejected += 1
-        rest = [bytes(self._partial)]
-        self.offset = self._read_offset
-        self._partial, self._skipped = bytearray(), 0
-        return self._clean(rest)
+        return self.lines.take_rest()
 
     def close(self) -> None:
         """Give the descriptor back. The position stays."""
         os.close(self.descriptor)
 
     def _skip_to_end(self) -> None:
-        self.offset = self._read_offset = self.status().st_size
+        self.lines.offset = self._read_offset = self.status().st_size
         self._at_end = True
 
     def _fill(self) -> int:
         """Read one block and return its length, 0 at the end of the file."""
-        if self._skipped and self._ready:
+        if self.lines.is_blocked:
             self._at_end = False
-            return 0  # what stands before an overlong line goes first: the offset follows the order
+            return 0
         block = os.pread(self.descriptor, BLOCK_BYTES, self._read_offset)
         self._read_offset += len(block)
         self._at_end = len(block) < BLOCK_BYTES
-        if self._skipped:
-            self._skip(block)
-        else:
-            self._split(block)
+        self.lines.feed(block)
         return len(block)
-
-    def _split(self, block: bytes) -> None:
-        """Add the block's lines to those that are ready; keep the rest after its last line end."""
-        if not self._has_carriage_return:
-            self._has_carriage_return = b"\r" in block
-        lines = block.split(b"\n")
-        self._partial += lines[0]
-        if len(lines) > 1:
-            lines[0] = bytes(self._partial)
-            self._partial = bytearray(lines.pop())
-            self._ready += lines
-        if len(self._partial) > self._max_line_bytes + 1:  # + 1: it may end in a carriage return
-            self._skipped, self._partial = len(self._partial), bytearray()
-
-    def _skip(self, block: bytes) -> None:
-        """Pass over an overlong line without holding it, up to its end."""
-        line, end, rest = block.partition(b"\n")
-        self._skipped += len(line)
-        if end:
-            self.offset += self._skipped + 1
-            self.rejected += 1
-            self._skipped = 0
-            self._split(rest)
-
-    def _clean(self, raw: list[bytes]) -> list[bytes]:
-        """Take out carriage returns, empty lines and overlong lines."""
-        if self._has_carriage_return:
-            raw = [line.removesuffix(b"\r") for line in raw]
-        if b"" in raw:
-            raw = [line for line in raw if line]
-        limit = self._max_line_bytes
-        if sum(map(len, raw)) > limit:
-            fitting = [line for line in raw if len(line) <= limit]
-            self.rejected += len(raw) - len(fitting)
-            return fitting
-        return raw
 
 
 def end_of_last_line(descriptor: int, max_line_bytes: int) -> int:

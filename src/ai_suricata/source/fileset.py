@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ai_suricata.source.file import LogFile
+from ai_suricata.source.line import MOST_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ class FileSet:
         self._registry = registry
         self._files: list[LogFile] = []
         self._rejected = 0
+        self._samples: list[bytes] = []
 
     def __iter__(self) -> Iterator[LogFile]:
         return iter(self._files)
@@ -72,12 +74,13 @@ class FileSet:
                 lines += fresh
         return lines
 
-    def take_rejected(self) -> int:
-        """Return how many lines were too long since this was last asked."""
+    def take_rejected(self) -> tuple[int, list[bytes]]:
+        """Return how many lines were too long since this was last asked, and some beginnings."""
         for file in self._files:
             self._collect_rejected(file)
         count, self._rejected = self._rejected, 0
-        return count
+        samples, self._samples = self._samples, []
+        return count, samples
 
     def promote(self, file: LogFile, now: float) -> None:
         """Let `file` be the newest, and all others be read on for the grace time."""
@@ -120,5 +123,7 @@ class FileSet:
             self.finish(file)
 
     def _collect_rejected(self, file: LogFile) -> None:
-        self._rejected += file.rejected
-        file.rejected = 0
+        self._rejected += file.lines.rejected
+        file.lines.rejected = 0
+        self._samples = (self._samples + file.lines.samples)[:MOST_SAMPLES]
+        file.lines.samples = []

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ai_suricata.source.base import Batch, Lag
+from ai_suricata.core.position import files_of
+from ai_suricata.source.base import Batch, Lag, Losses
 from ai_suricata.source.chain import Chain
 from ai_suricata.source.identity import COMPRESSED, inode_of
+from ai_suricata.source.line import MOST_SAMPLES
 from ai_suricata.source.obstacle import describe_pattern
 from ai_suricata.source.registry import Registry
 from ai_suricata.source.watch import Watch
@@ -21,7 +23,7 @@ from ai_suricata.source.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from ai_suricata.config.settings import SourceSettings
+    from ai_suricata.config.source import SourceSettings
     from ai_suricata.core.position import Position
     from ai_suricata.source.identity import Inode
 
@@ -57,6 +59,8 @@ class Tail:
         self._patterns = tuple(path for path in settings.paths if _is_pattern(path))
         self._dropped_rotations = 0
         self._turn = 0
+        self._losses = Losses()
+        self._is_shared = len(settings.paths) > 1 or bool(self._patterns)
         self._begin(position or {}, clock())
 
     async def batches(self) -> AsyncIterator[Batch]:
@@ -76,14 +80,21 @@ class Tail:
         """Return what waits now, None where nothing does. Does not wait."""
         now = self._clock()
         self._look(now)
-        lines = self._collect(now)
+        origins: list[tuple[str, int]] = []
+        lines = self._collect(now, origins)
         room = self._settings.batch_size - len(lines)
         if room:
-            lines += self._let_go(now, room)
-        rejected = sum(chain.files.take_rejected() for chain in self._chains.values())
+            lines += self._let_go(now, room, origins)
+        rejected, samples = self._take_rejected()
         if not lines and not rejected:
             return None
-        return Batch(lines, self.position, {"too_long": rejected} if rejected else {})
+        return Batch(
+            lines,
+            self.position,
+            {"too_long": rejected} if rejected else {},
+            [("too_long", sample) for sample in samples],
+            origins if self._is_shared else (),
+        )
 
     def stop(self) -> None:
         """Stop reading: `batches` ends after the batch that it is handing out."""
@@ -98,6 +109,14 @@ class Tail:
         """Return how much has been written and not yet handed out, over all open files."""
         files = [file for chain in self._chains.values() for file in chain.files]
         return Lag(sum(file.lag() for file in files), len(files))
+
+    def stored(self, position: Position) -> None:
+        """Nothing to do: files stay where they are, whether they have been counted or not."""
+
+    @property
+    def losses(self) -> Losses:
+        """What has been lost since the start."""
+        return self._losses
 
     @property
     def position(self) -> Position:
@@ -129,7 +148,7 @@ class Tail:
                 self._follow(path, globbed=True, at_end=False)
         for path, chain in self._chains.items():
             sparing = len(self._chains) > MANY and path not in self._settings.paths
-            chain.resume(known.get(path, ()), sparing=sparing)
+            chain.resume(files_of(known, path), sparing=sparing)
         for chain in self._chains.values():
             chain.look(now)
         for pattern in self._patterns:
@@ -183,7 +202,16 @@ class Tail:
         inode = _inode(path)
         return inode is None or self._registry.is_taken(inode)
 
-    def _collect(self, now: float) -> list[bytes]:
+    def _take_rejected(self) -> tuple[int, list[bytes]]:
+        """Return how many lines were too long since the latest batch, and some of them."""
+        count, samples = 0, []
+        for chain in self._chains.values():
+            number, beginnings = chain.files.take_rejected()
+            count += number
+            samples += beginnings
+        return count, samples[:MOST_SAMPLES]
+
+    def _collect(self, now: float, origins: list[tuple[str, int]]) -> list[bytes]:
         """Take lines from the paths in turn, a like share each, until the batch is full."""
         lines: list[bytes] = []
         waiting = self._in_turn()
@@ -195,6 +223,8 @@ class Tail:
                 taken = chain.take(min(share, room), now)
                 lines += taken
                 room -= len(taken)
+                if taken:
+                    origins.append((chain.path, len(taken)))
                 counts.append(len(taken))
             waiting = [
                 chain for chain, count in zip(waiting, counts, strict=True) if count == share
@@ -207,11 +237,14 @@ class Tail:
         self._turn = (self._turn + 1) % max(1, len(chains))
         return chains[self._turn :] + chains[: self._turn]
 
-    def _let_go(self, now: float, room: int) -> list[bytes]:
+    def _let_go(self, now: float, room: int, origins: list[tuple[str, int]]) -> list[bytes]:
         lines: list[bytes] = []
         before = self._open_files()
         for chain in self._chains.values():
-            lines += chain.let_go(now, room - len(lines))
+            last = chain.let_go(now, room - len(lines))
+            if last:
+                lines += last
+                origins.append((chain.path, len(last)))
         if self._patterns and self._open_files() < before:
             self._match_all(now)  # a finished file that a glob matches too keeps its place there
         return lines

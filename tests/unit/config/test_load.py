@@ -56,7 +56,7 @@ def test_the_defaults_are_those_that_operators_rely_on() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
-        ("EVE_SOURCE", "ssh", "'file'"),
+        ("EVE_SOURCE", "ftp", "'file'"),
         ("EVE_START", "middle", "'end' or 'beginning'"),
         ("EVE_POLL_INTERVAL", "0", "greater than 0"),
         ("EVE_POLL_INTERVAL", "nan", "EVE_POLL_INTERVAL='nan'"),

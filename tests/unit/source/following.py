@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ai_suricata.config.settings import SourceSettings
+from ai_suricata.config.source import SourceSettings
 from ai_suricata.source.tail import Tail
 
 if TYPE_CHECKING:

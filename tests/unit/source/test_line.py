@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ai_suricata.core.position import files_of
 from ai_suricata.source import file as source_file
 from unit.source.following import append, lines, read, text
 
@@ -44,8 +45,8 @@ def test_offset_is_the_end_of_the_last_whole_line(eve: Path, follow: Follow) -> 
     first, second = tail.poll(), tail.poll()
     assert first is not None
     assert second is not None
-    assert 4 == first.position[str(eve)][0].offset
-    assert 8 == second.position[str(eve)][0].offset
+    assert 4 == files_of(first.position, str(eve))[0].offset
+    assert 8 == files_of(second.position, str(eve))[0].offset
     assert None is tail.poll()
 
 
@@ -54,7 +55,7 @@ def test_carriage_returns_and_empty_lines_are_taken_out(eve: Path, follow: Follo
     tail = follow(eve)
     append(eve, b"one\r\n\r\n\n\ntwo\nthr\ree\r\r\n")
     assert [b"one", b"two", b"thr\ree\r"] == read(tail)
-    assert eve.stat().st_size == tail.position[str(eve)][0].offset
+    assert eve.stat().st_size == files_of(tail.position, str(eve))[0].offset
 
 
 def test_any_bytes_pass(eve: Path, follow: Follow) -> None:
@@ -84,14 +85,14 @@ def test_overlong_line_is_not_held_in_memory(
     append(eve, b"before\n" + b"x" * 50_000)
     assert [b"before"] == read(tail)
     (file,) = next(iter(tail._chains.values())).files
-    assert len(file._partial) <= 10_000 + 4096
-    assert 7 == tail.position[str(eve)][0].offset
+    assert file.lines.held <= 10_000 + 4096
+    assert 7 == files_of(tail.position, str(eve))[0].offset
     append(eve, b"x" * 50_000 + b"\nafter\n")
     batch = tail.poll()
     assert batch is not None
     assert [b"after"] == batch.lines
     assert {"too_long": 1} == batch.rejected
-    assert eve.stat().st_size == batch.position[str(eve)][0].offset
+    assert eve.stat().st_size == files_of(batch.position, str(eve))[0].offset
 
 
 def test_file_with_unread_bytes_is_not_drained(eve: Path) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from ai_suricata.core.position import files_of
 from unit.source.following import GRACE, append, lines, read, text
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def test_loss_is_said_once(eve: Path, follow: Follow, position: Position, fate: 
         tail = follow(eve, position=position)
         assert [b"new"] == read(tail)
     warnings = [entry for entry in logs if entry["log_level"] == "warning"]
-    assert [position[str(eve)][0].offset] == [entry["read"] for entry in warnings]
+    assert [files_of(position, str(eve))[0].offset] == [entry["read"] for entry in warnings]
     assert 1 == len(tail.position[str(eve)])
 
 
@@ -169,7 +170,7 @@ def test_copytruncate_while_away(eve: Path, follow: Follow, position: Position) 
 def test_reused_inode_is_another_file(eve: Path, follow: Follow, position: Position) -> None:
     """The same inode with other first bytes is read from its beginning."""
     eve.write_bytes(text(lines(50, 90)))
-    assert position[str(eve)][0].inode == eve.stat().st_ino
+    assert files_of(position, str(eve))[0].inode == eve.stat().st_ino
     assert lines(50, 90) == read(follow(eve, position=position))
 
 
@@ -183,7 +184,7 @@ def test_file_cut_short_while_away(eve: Path, follow: Follow, position: Position
 
 def test_changed_device_number(eve: Path, follow: Follow, position: Position) -> None:
     """After a reboot a device may have another number: the first kilobyte decides."""
-    moved = msgspec.structs.replace(position[str(eve)][0], device=1, inode=1)
+    moved = msgspec.structs.replace(files_of(position, str(eve))[0], device=1, inode=1)
     assert lines(5, 20) == read(follow(eve, position={str(eve): (moved,)}))
 
 
@@ -193,11 +194,11 @@ def test_short_file_grows_past_its_fingerprint(tmp_path: Path, follow: Follow) -
     first = follow(eve)
     append(eve, b"one\n")
     assert [b"one"] == read(first)
-    assert 4 == first.position[str(eve)][0].fingerprint_bytes
+    assert 4 == files_of(first.position, str(eve))[0].fingerprint_bytes
     append(eve, text(lines(0, 50)))
     tail = follow(eve, position=first.position)
     assert lines(0, 50) == read(tail)
-    assert 1024 == tail.position[str(eve)][0].fingerprint_bytes
+    assert 1024 == files_of(tail.position, str(eve))[0].fingerprint_bytes
 
 
 def test_file_that_appeared_while_away(tmp_path: Path, follow: Follow) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from ai_suricata.core.position import files_of
 from unit.source.following import GRACE, append, lines, read, text
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def test_finished_file_leaves_the_position(eve: Path, follow: Follow, clock: Man
     append(renamed, b"too late\n")
     append(eve, b"new\n")
     assert [b"new"] == read(tail)
-    assert [eve.stat().st_ino] == [file.inode for file in tail.position[str(eve)]]
+    assert [eve.stat().st_ino] == [file.inode for file in files_of(tail.position, str(eve))]
     assert 1 == tail.lag().files
 
 
