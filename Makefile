@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-system crash-test bench-redis lab format lock clean
+.PHONY: help run test check test-system crash-test rotation-test bench-redis fuzz lab format lock clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -21,6 +21,12 @@ test-system: $(VENV)/.dev ## Run the tests that need real servers: sshd, Suricat
 
 crash-test: $(VENV)/.dev ## Kill the daemon 50 times under load, on memory and on Redis, and count (needs sshd)
 	PYTHONPATH=.:tests $(BIN)/python benchmarks/crash.py
+
+fuzz: $(VENV)/.dev ## Put a million damaged lines through the analysis: none may raise or get lost
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/fuzz.py
+
+rotation-test: $(VENV)/.dev ## Rotate, truncate and delete a log 10,000 times at random under a reader that is killed
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/rotation.py
 
 bench-redis: $(VENV)/.dev ## What the daemon costs Redis, beside one command a message
 	$(BIN)/python benchmarks/redis_cost.py

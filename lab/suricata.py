@@ -66,8 +66,7 @@ stats:
 outputs:
   - eve-log:
       enabled: yes
-      filetype: regular
-      filename: eve.json
+      {eve}
       types:
         - alert
         - anomaly
@@ -120,6 +119,9 @@ flow-timeouts:
   udp: {{new: 8, established: 12, bypassed: 10}}
   icmp: {{new: 5, established: 10, bypassed: 10}}
 """
+REGULAR = "filetype: regular\n      filename: eve.json"
+"""Of the eve-log: into a file, as YAML of six spaces' depth."""
+
 _REFERENCES = "".join(
     f"config reference: {name} http://\n"
     for name in ("url", "cve", "bugtraq", "md5", "nessus", "arachnids", "telus", "osvdb", "mcafee")
@@ -139,13 +141,16 @@ class Sensor:
     """Gets the configuration, the unpacked rules and the control socket."""
     rules: Path | None
     """A rules file, plain or .gz; its classification.config lies beside it."""
+    eve: str = REGULAR
+    """Where events go: `filetype` and what belongs to it, as `REGULAR`."""
 
 
 @contextmanager
-def listening(sensor: Sensor, probe: Callable[[], None]) -> Iterator[None]:
+def listening(sensor: Sensor, probe: Callable[[], None]) -> Iterator[subprocess.Popen[bytes]]:
     """Run Suricata; it has seen a packet before the block begins, and written all after it.
 
     `probe` sends something past the interface; it is repeated until Suricata counts a packet.
+    Yields its process, for signals.
     Raises LabError where Suricata doesn't start, dies, or sees nothing.
     """
     config = configure(sensor)
@@ -154,7 +159,7 @@ def listening(sensor: Sensor, probe: Callable[[], None]) -> Iterator[None]:
     log = sensor.work / "suricata.out"
     with running(command, cwd=sensor.work, log=log, grace=_STOP_LIMIT) as process:
         _await_capture(sensor, process, probe)
-        yield
+        yield process
         if process.poll() is not None:
             raise LabError(f"Suricata died: {_last_words(sensor)}")
         if end(process, _STOP_LIMIT) != 0:
@@ -173,6 +178,7 @@ def configure(sensor: Sensor) -> Path:
     config = sensor.work / "suricata.yaml"
     text = _CONFIG.format(
         home_net=",".join(sensor.home_net),
+        eve=sensor.eve,
         interface=sensor.interface,
         out=sensor.out,
         work=sensor.work,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import structlog
 
 from ai_suricata.core.event import Event, decode
-from ai_suricata.core.timestamp import MICROSECONDS, parse_timestamp
 from ai_suricata.core.verdict import Opinion
+from ai_suricata.features.twin import spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+MOST_SAMPLES = 3
+"""Rejected lines of each reason that are handed on from a batch."""
 POSTPONED = 500
 """Events after which training is tried again, where another instance had the turn."""
 
@@ -42,10 +45,10 @@ class Result:
     """Alerts by severity."""
     rejected: Counter[str] = field(default_factory=Counter)
     """Lines that are no events, by reason."""
+    samples: list[tuple[str, bytes]] = field(default_factory=list)
+    """Some of them: reason and line."""
     latest: int = -1
     """Latest event time, microseconds; -1 where there was no event."""
-    written: float | None = None
-    """When the last event was written, in seconds since the epoch; None where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class Decoded:
     """For each event its owner and the other side, or None where it counts for nobody."""
     rejected: Counter[str]
     """Lines that are no events, by reason."""
+    repeated: int = 0
+    """Events that another of several files had told of: they are not among `events`."""
+    samples: list[tuple[str, bytes]] = field(default_factory=list)
+    """Of the rejected lines the first few of each reason: reason and line."""
 
 
 class Analysis:
@@ -80,34 +87,48 @@ class Analysis:
         """Return what came of the lines; one that is no event is counted."""
         return self.observe(self.decode(lines))
 
-    def decode(self, lines: Iterable[bytes], latest: int | None = None) -> Decoded:
+    def decode(
+        self,
+        lines: Iterable[bytes],
+        latest: int | None = None,
+        origins: Iterable[tuple[str, int]] = (),
+    ) -> Decoded:
         """Return the events of the lines, and whose behaviour each counts for.
 
         `latest`: the latest event time that can be, in microseconds; later ones are rejected. A
         clock that was ahead for a moment would otherwise hold the windows open until it is that
-        late.
+        late. `origins`: whose the lines are, where they are of several (see `Batch.origins`); what
+        one has told of is not counted again when another does.
         """
         events: list[Event] = []
-        rejected: Counter[str] = Counter()
-        for line in lines:
+        rejected, samples = Counter[str](), list[tuple[str, bytes]]()
+
+        def reject(reason: str, line: bytes) -> None:
+            rejected[reason] += 1
+            if rejected[reason] <= MOST_SAMPLES:
+                samples.append((reason, line))
+
+        repeated = 0
+        for line, origin in zip(lines, chain(spread(origins), repeat("")), strict=False):
             event = decode(line)
             if not isinstance(event, Event):
-                rejected[event] += 1
+                reject(event, line)
             elif latest is not None and event.time > latest:
-                rejected["future"] += 1
+                reject("future", line)
+            elif origin and self.extractor.twins.is_repeated(event, origin):
+                repeated += 1
             else:
                 events.append(event)
-        return Decoded(events, self.extractor.attribute(events), rejected)
+        return Decoded(events, self.extractor.attribute(events), rejected, repeated, samples)
 
     def observe(self, decoded: Decoded) -> Result:
         """Count the events, and classify the sources that are due."""
         events = decoded.events
-        result = Result(rejected=decoded.rejected)
+        result = Result(rejected=decoded.rejected, samples=decoded.samples)
         self._learn_and_classify(events, decoded.parties, result)
         result.events.update(event.event_type for event in events)
         result.severities.update(e.alert.severity for e in events if e.alert is not None)
         result.latest = max((event.time for event in events), default=-1)
-        result.written = _written(events)
         return result
 
     def _learn_and_classify(
@@ -138,7 +159,7 @@ class Analysis:
             self.learning.collect(points.addresses, points.matrix)
         if len(points):
             verdicts, anomalies = self.classifier.classify(
-                points.addresses, points.home, points.times, points.matrix
+                points.addresses, points.home, points.times, points.matrix, points.written
             )
             self.extractor.table.note(verdicts)
             result.verdicts.extend(verdicts)
@@ -183,13 +204,3 @@ class Analysis:
         self.classifier.model = model
         for tell in self._trained:
             tell(model)
-
-
-def _written(events: Sequence[Event]) -> float | None:
-    """Return when the last of the events was written: its `timestamp`, also for a flow."""
-    if not events:
-        return None
-    try:
-        return parse_timestamp(events[-1].timestamp) / MICROSECONDS
-    except ValueError:  # a flow's own times were right
-        return events[-1].time / MICROSECONDS

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from ai_suricata.core.decision import LIVE
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
+from ai_suricata.sink.dead_letter import DeadLetter
 from ai_suricata.sink.record import Recorder
+from ai_suricata.source.socket import Socket
+from ai_suricata.source.tail import Tail
 from ai_suricata.state.alerts import FileAlerts
 from ai_suricata.state.local import LocalTopSources
 from ai_suricata.state.memory import MemoryState, ledger_name
@@ -17,9 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from ai_suricata.config.settings import Settings
+    from ai_suricata.core.clock import Clock
     from ai_suricata.core.decision import LedgerEntry
+    from ai_suricata.core.position import Position
     from ai_suricata.exchange import Exchange
     from ai_suricata.firewall.base import Firewall
+    from ai_suricata.source.base import Source
     from ai_suricata.state.shared import AlertStore
 
 
@@ -91,6 +97,43 @@ def firewall_of(
     from ai_suricata.firewall.pfsense import PfSense  # noqa: PLC0415 - as above
 
     return PfSense(settings.firewall, observe)
+
+
+def source_of(settings: Settings, position: Position | None) -> Source:
+    """Return the source that EVE_SOURCE names, going on at `position`. Raises `ConfigError`."""
+    match settings.source.eve_source:
+        case "ssh":  # asyncssh, only where it is used
+            from ai_suricata.source.ssh_tail import SshTail  # noqa: PLC0415 - as above
+
+            return SshTail(settings.source, settings.firewall, position)
+        case "socket":
+            return Socket(settings.source)
+        case "redis":  # redis-py, only where it is used
+            from ai_suricata.source.redis_input import RedisInput  # noqa: PLC0415 - as above
+
+            return RedisInput(settings.source, settings.redis, position, settings.state.instance)
+        case _:
+            return Tail(settings.source, position)
+
+
+def describe_source(settings: Settings) -> str:
+    """Return in a few words where events come from, for the log."""
+    source, firewall = settings.source, settings.firewall
+    match source.eve_source:
+        case "ssh":
+            return f"ssh {firewall.user}@{firewall.host}: {', '.join(source.paths)}"
+        case "socket":
+            return f"{source.socket_type} socket {source.socket_path}"
+        case "redis":
+            return f"redis {source.redis_mode} {source.redis_key}"
+        case _:
+            return f"file {', '.join(source.paths)}"
+
+
+def dead_letter_of(settings: Settings, clock: Clock) -> DeadLetter:
+    """Return what keeps samples of rejected lines."""
+    path = settings.state.directory / "rejected.jsonl"
+    return DeadLetter(path, settings.sink.dead_letter_bytes, clock)
 
 
 def recorder_of(settings: Settings, exchange: Exchange | None) -> Recorder:

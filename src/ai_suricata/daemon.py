@@ -1,4 +1,4 @@
-"""The composition root: builds every part out of the settings, and lives their life cycle.
+"""One daemon: has its parts built out of the settings, and lives their life cycle.
 
 STARTING, READY, DRAINING, STOPPED, or FAILED.
 """
@@ -13,26 +13,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ai_suricata import __version__
-from ai_suricata.analysis import Analysis
-from ai_suricata.backend import blocks_elsewhere, firewall_of, local_state, recorder_of
-from ai_suricata.chronicle import Chronicle
+from ai_suricata.assembly import Assembly, never_block_of
+from ai_suricata.backend import (
+    blocks_elsewhere,
+    describe_source,
+)
 from ai_suricata.classify.ensemble import Classifier
-from ai_suricata.classify.learning import Learning
 from ai_suricata.config.change import change
 from ai_suricata.core.clock import Clock, SystemClock
-from ai_suricata.core.decision import Table
 from ai_suricata.core.errors import ConfigError
-from ai_suricata.features.extract import Extractor
-from ai_suricata.firewall.dry_run import DryRun
-from ai_suricata.pipeline import Pipeline
-from ai_suricata.respond.enforcer import Enforcer, targets_of
-from ai_suricata.respond.ledger import Ledger
-from ai_suricata.respond.never_block import NeverBlock
-from ai_suricata.respond.responder import Responder
-from ai_suricata.respond.surroundings import addresses_of, gateways, name_servers, own_addresses
-from ai_suricata.serving import Serving
-from ai_suricata.sink.audit import AuditLog
-from ai_suricata.source.tail import Tail
 from ai_suricata.telemetry.health import Health, Phase, Status
 from ai_suricata.telemetry.logs import configure
 from ai_suricata.telemetry.metrics import Metrics
@@ -49,11 +38,11 @@ from ai_suricata.telemetry.systemd import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ai_suricata.classify.estimator import Model
     from ai_suricata.config.settings import Settings
     from ai_suricata.core.verdict import Verdict
-    from ai_suricata.exchange import Exchange
-    from ai_suricata.firewall.base import Firewall
+    from ai_suricata.pipeline import Pipeline
+    from ai_suricata.respond.never_block import NeverBlock
+    from ai_suricata.respond.responder import Responder
 
     Listener = Callable[[Sequence[Verdict]], None]
     Reload = Callable[[], Settings]
@@ -89,10 +78,7 @@ class Daemon:
         self.metrics = Metrics(self.clock)
         self.health = Health(self.clock)
         self.server = MetricsServer(settings.telemetry, self.metrics, self.health)
-        self.ledger_name, self.state = local_state(settings)
-        self.ledger = Ledger(self.state.ledger, self.clock)
-        model_file = settings.state.directory / "model.zip"
-        self._serving = Serving(model_file, self.health, self.metrics)
+        self.assembly = Assembly(settings, self.clock, self.metrics, self.health)
         self._listener = listener
         self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
@@ -147,25 +133,8 @@ class Daemon:
             self._handle_signals(stack)
             self._introduce()
             stack.enter_context(self.server)
-            await self.state.open()
-            stack.push_async_callback(self.state.close)
-            await self.ledger.load()
-            for name, count in blocks_elsewhere(self.settings).items():
-                log.warning(
-                    "blocks stay on another firewall; set FIREWALL back to release them",
-                    firewall=name,
-                    count=count,
-                )
-            firewall = self._firewall()
-            stack.push_async_callback(firewall.close)
-            if firewall.name == DryRun.name:
-                await self._recall(firewall)
-            responder = self._responder(firewall)
-            exchange = self._exchange(stack)
-            if exchange is not None:
-                exchange.share(self.ledger, responder, self.ledger_name, self.clock)
-            pipeline = await self._build(responder, exchange)
-            await self._first_reconcile(responder)
+            pipeline = await self._build(stack)
+            await self._first_reconcile(pipeline.responder)
             self._pipeline = pipeline
             if self._stopping:
                 self._drain(pipeline)
@@ -175,13 +144,37 @@ class Daemon:
             stack.callback(self._forget_limits)
             await pipeline.run()
 
+    async def _build(self, stack: contextlib.AsyncExitStack) -> Pipeline:
+        """Open state and ledger, and build what works on them; `stack` closes it all."""
+        assembly = self.assembly
+        await assembly.state.open()
+        stack.push_async_callback(assembly.state.close)
+        await assembly.ledger.load()
+        self._tell_of_others()
+        firewall = assembly.firewall()
+        stack.push_async_callback(firewall.close)
+        await assembly.recall(firewall)
+        responder = assembly.responder(firewall)
+        exchange = assembly.exchange(responder)
+        if exchange is not None:
+            stack.push_async_callback(exchange.close)
+        return await assembly.pipeline(responder, exchange, self._listener, self._heartbeat)
+
+    def _tell_of_others(self) -> None:
+        for name, count in blocks_elsewhere(self.settings).items():
+            log.warning(
+                "blocks stay on another firewall; set FIREWALL back to release them",
+                firewall=name,
+                count=count,
+            )
+
     def _introduce(self) -> None:
         """Say in one line what this is, and what it is about to do."""
         settings = self.settings
         log.info(
             "ai-suricata starts",
             version=__version__,
-            files=list(settings.source.paths),
+            source=describe_source(settings),
             home_net=[str(network) for network in settings.features.home_net],
             firewall=settings.firewall.firewall,
             auto_block=settings.respond.auto_block,
@@ -189,117 +182,6 @@ class Daemon:
             state=str(settings.state.directory),
             redis=settings.state.redis_enabled,
         )
-
-    async def _recall(self, firewall: Firewall) -> None:
-        """Give a dry run the tables that an earlier one had: they were nowhere but in memory."""
-        for table in Table:
-            await firewall.add(table, targets_of(self.ledger.enforced(table)))
-
-    def _exchange(self, stack: contextlib.AsyncExitStack) -> Exchange | None:
-        if not self.settings.state.redis_enabled:
-            return None
-        from ai_suricata.exchange import Exchange  # noqa: PLC0415 - redis-py, only where it is used
-
-        exchange = Exchange(self.settings, self._tell_redis)
-        stack.push_async_callback(exchange.close)
-        return exchange
-
-    def _tell_redis(self, problem: str | None) -> None:
-        said = problem or "shared"
-        self.health.set("redis", Status.DEGRADED if problem else Status.OK, said)
-        self.metrics.state_backend(up=problem is None)
-
-    async def _build(self, responder: Responder, exchange: Exchange | None) -> Pipeline:
-        settings = self.settings
-        snapshot = await self.state.behaviour.load()
-        if exchange is not None:
-            snapshot = await exchange.begin(snapshot)
-        extractor = Extractor(settings.features, own_addresses())
-        if exchange is not None:
-            extractor.table.keep_evicted()
-        if snapshot is not None:
-            extractor.restore(snapshot)
-        source = Tail(settings.source, snapshot.position if snapshot is not None else None)
-        analysis = self._analysis(extractor, exchange)
-        recorder = recorder_of(settings, exchange)
-        pipeline = Pipeline(
-            source=source,
-            analysis=analysis,
-            responder=responder,
-            store=self.state.behaviour,
-            flush_interval=settings.state.flush_interval,
-            clock=self.clock,
-            metrics=self.metrics,
-            health=self.health,
-            heartbeat=self._heartbeat,
-            listener=self._listener if exchange is None else self._both(exchange.announcer.take),
-            recorder=recorder,
-            mirror=exchange.mirror if exchange is not None else None,
-            companions=(recorder, *(exchange.companions if exchange is not None else ())),
-        )
-        if exchange is not None:
-            pipeline.companions.append(exchange.tell(pipeline.overview))
-        return pipeline
-
-    def _both(self, other: Listener) -> Listener:
-        def listen(verdicts: Sequence[Verdict]) -> None:
-            self._listener(verdicts)
-            other(verdicts)
-
-        return listen
-
-    def _analysis(self, extractor: Extractor, exchange: Exchange | None) -> Analysis:
-        settings = self.settings
-        model = self._serving.stored()
-        learning = Learning(settings.classify.training_events) if model is None else None
-        analysis = Analysis(
-            extractor, Classifier(settings.classify, model), learning, self._serving.begin
-        )
-        if exchange is not None:
-
-            def serve(shared: Model) -> None:
-                analysis.serve(shared)
-                self._serving.begin(shared)
-
-            training = exchange.coordinate(lambda: analysis.learning is not None, serve)
-            analysis.coordinate(training.permitted, training.trained)
-        return analysis
-
-    def _responder(self, firewall: Firewall) -> Responder:
-        settings = self.settings
-        audit = AuditLog(settings.state.directory / "audit.jsonl", self.clock)
-        chronicle = Chronicle(
-            self.ledger,
-            audit,
-            self.metrics,
-            self.health,
-            self.clock,
-            real=firewall.name != DryRun.name,
-        )
-        return Responder(
-            settings.respond,
-            self.ledger,
-            Enforcer(firewall, self.ledger, self._never_block(), chronicle),
-            self.clock,
-        )
-
-    def _never_block(self) -> NeverBlock:
-        settings = self.settings
-        uses_firewall = settings.firewall.firewall != DryRun.name
-        return NeverBlock(
-            {
-                "NEVER_BLOCK": settings.respond.never_block,
-                "home network": settings.features.home_net,
-                "own address": own_addresses(),
-                "own gateway": gateways(),
-                "own DNS server": name_servers(),
-                "the firewall": addresses_of(settings.firewall.host) if uses_firewall else (),
-            }
-        )
-
-    def _firewall(self) -> Firewall:
-        dry = self.settings.respond.dry_run
-        return firewall_of(self.settings, self.metrics.command, dry=dry)
 
     async def _first_reconcile(self, responder: Responder) -> None:
         """Bring the tables in order before the first event, unless the firewall is away."""
@@ -349,7 +231,7 @@ class Daemon:
                 log.error("wrong setting; the settings stay as they were", problem=problem)
             return
         self.settings = found.settings
-        never_block = await asyncio.to_thread(self._never_block)
+        never_block = await asyncio.to_thread(never_block_of, self.settings)
         self._apply(self._pipeline, never_block)
         if {"LOG_LEVEL", "LOG_FORMAT"}.intersection(found.taken):
             configure(self.settings.telemetry)

@@ -115,12 +115,12 @@ class Demo:
             await asyncio.sleep(1 / _STEPS_A_SECOND)
 
     def _settled(self) -> bool:
-        pending = any(self.daemon.ledger.pending(table) for table in Table)
+        pending = any(self.daemon.assembly.ledger.pending(table) for table in Table)
         return self.daemon.lag() == 0 and not pending
 
     def would_be(self, table: Table) -> set[str]:
         """Return the addresses that the firewall would hold in a table."""
-        entries = self.daemon.ledger.entries(table)
+        entries = self.daemon.assembly.ledger.entries(table)
         return {entry.target for entry in entries if entry.state is LedgerState.ENFORCED}
 
     def summary(self) -> Counter[tuple[str, str]]:

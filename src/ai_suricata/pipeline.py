@@ -1,7 +1,7 @@
 """Joins the stages: reading, analysing, responding, storing. Holds no domain logic.
 
-Two queues' worth of work is bounded: batches that were read and wait, and wishes that the
-firewall has not confirmed. A slow stage slows the reading.
+Two queues' worth of work is bounded: batches that were read and wait, by count and by bytes, and
+wishes that the firewall has not confirmed. A slow stage slows the reading.
 
 A batch is done with when its verdicts are decided on and the decisions are in the ledger; only
 then does the position move past it. After a kill, what was not done with is read again.
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from ai_suricata.analysis import Analysis, Result
     from ai_suricata.core.clock import Clock
     from ai_suricata.core.verdict import Verdict
+    from ai_suricata.mirroring import Mirroring
     from ai_suricata.respond.responder import Responder
+    from ai_suricata.sink.dead_letter import DeadLetter
     from ai_suricata.sink.record import Recorder
     from ai_suricata.source.base import Batch, Source
-    from ai_suricata.state.base import BehaviourStore, Fetched
-    from ai_suricata.state.mirror import Mirror
+    from ai_suricata.state.base import BehaviourStore
     from ai_suricata.telemetry.health import Health
     from ai_suricata.telemetry.metrics import Metrics
 
@@ -37,16 +38,11 @@ log = structlog.get_logger(__name__)
 
 MOST_WAITING = 8
 """Batches that were read and wait to be analysed."""
-MOST_SHARED = 8192
-"""Rows that the mirror is handed at once: more would hold up the loop, and could take longer than
-an answer may. After an outage the rest follows as soon as these are written; the position goes with
-the first part, which matters only where STATE_DIR is lost before the last."""
 MOST_AHEAD = 3600.0
 """Seconds by which an event may be ahead of our clock."""
 _BEAT = 1.0  # seconds: how often an idle pipeline shows that it lives
 _LAST_LOOK = 0.25  # seconds: how long the source may take to see a new file
 _TOP_SOURCES = 10
-_SETTLE = 5.0  # seconds
 
 
 class Companion(Protocol):
@@ -72,18 +68,21 @@ class Pipeline:
         store: BehaviourStore,
         flush_interval: float,
         clock: Clock,
+        most_bytes: int,
         metrics: Metrics,
         health: Health,
         heartbeat: Callable[[], None] = lambda: None,
         listener: Callable[[Sequence[Verdict]], None] = lambda _verdicts: None,
         recorder: Recorder | None = None,
-        mirror: Mirror | None = None,
+        mirroring: Mirroring | None = None,
+        dead_letter: DeadLetter | None = None,
         companions: Sequence[Companion] = (),
     ) -> None:
         """`heartbeat` is called while work goes on; `listener` is handed every verdict.
 
-        `recorder` is handed the alerts; `mirror`: where behaviour is shared; `companions` run
-        as long as the pipeline does.
+        `most_bytes`: of lines that were read and wait to be analysed, past one batch. `recorder` is
+        handed the alerts, `dead_letter` samples of rejected lines; `mirroring`: where behaviour is
+        shared; `companions` run as long as the pipeline does.
         """
         self.source = source
         self.analysis = analysis
@@ -95,13 +94,16 @@ class Pipeline:
         self.health = health
         self._position = source.position
         self.recorder = recorder
-        self.mirror = mirror
+        self.mirroring = mirroring
+        self.dead_letter = dead_letter
         self.companions = list(companions)
         self._heartbeat = heartbeat
         self._listener = listener
         self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(MOST_WAITING)
+        self._most_bytes = most_bytes
+        self._held = 0  # bytes of the lines that wait or are being analysed
+        self._room = asyncio.Event()
         self._unfinished = 0
-        self._behind = False  # whether the mirror lacks more than it was handed last
         self._owed: int | None = None  # bytes to read before stopping; None: not asked to stop
         self._quiet = 0  # turns without a batch
         self._changed = True  # the place of a first start must be known to the next one
@@ -118,11 +120,14 @@ class Pipeline:
             group.create_task(self._read(), name="read")
             await group.create_task(self._work(), name="analyse")
             await self.flush()
-            await self._settle()
+            if self.mirroring is not None:
+                await self.mirroring.finish(self._position)
             self.responder.stop()
             await enforcing
             for companion in self.companions:
                 companion.stop()
+        if self.dead_letter is not None:
+            self.dead_letter.close()
 
     def stop(self) -> None:
         """Read what has been written by now, then stop; what was read is worked through."""
@@ -158,12 +163,20 @@ class Pipeline:
     async def _read(self) -> None:
         async for batch in self.source.batches():
             self._unfinished += 1
+            await self._hold(batch.bytes)
             await self._waiting.put(batch)
             self.metrics.queue("analyse", self._waiting.qsize())
             if self._owed is not None:
                 self._owed -= sum(len(line) + 1 for line in batch.lines)
                 self._stop_when_read()
         await self._waiting.put(None)
+
+    async def _hold(self, size: int) -> None:
+        """Wait until that many bytes more may be in memory; a single batch always may."""
+        while self._held and self._held + size > self._most_bytes:
+            self._room.clear()
+            await self._room.wait()
+        self._held += size
 
     def _stop_when_read(self) -> None:
         if self._owed is not None and self._owed <= 0:
@@ -181,7 +194,7 @@ class Pipeline:
             if batch is None:
                 return
             await self._process(batch)
-            if self._behind:
+            if self.mirroring is not None and self.mirroring.behind:
                 await self._share()
             if self.clock.now() - self._flushed >= self.flush_interval:
                 await self.flush()
@@ -190,21 +203,24 @@ class Pipeline:
         self._quiet = 0
         started = self.clock.now()
         latest = int((started + MOST_AHEAD) * MICROSECONDS)
-        decoded = self.analysis.decode(batch.lines, latest)
-        if self.mirror is not None:
-            self.analysis.extractor.table.settle(self.mirror.confirmed)
-            unknown = self.analysis.extractor.unknown(decoded.parties)
-            self._adopt(await self.mirror.fetch(unknown))
+        decoded = self.analysis.decode(batch.lines, latest, batch.origins)
+        if self.mirroring is not None:
+            await self.mirroring.meet(decoded.parties)
         result = self.analysis.observe(decoded)
         result.rejected.update(batch.rejected)
-        await self.responder.respond(result.verdicts, result.written)
+        await self.responder.respond(result.verdicts)
         if self.recorder is not None:
             self.recorder.take(self.analysis.alerts(decoded, result))
+        if self.dead_letter is not None:
+            self.dead_letter.take([*batch.samples, *decoded.samples])
         self._position = batch.position
         self._changed = True
+        self.metrics.repeated(decoded.repeated)
         self._tell(result, self.clock.now() - started)
         self._listener(result.verdicts)
         self._unfinished -= 1
+        self._held -= batch.bytes
+        self._room.set()
         # The analysis does not wait for anything; let the other tasks have their turn.
         await asyncio.sleep(0)
 
@@ -213,10 +229,20 @@ class Pipeline:
         if self._owed is not None and self._quiet > 1:
             self.source.stop()  # what is owed is a line without an end, and nobody ends it
         self._tell_source()
+        self._follow_place()
         if self._changed and self.clock.now() - self._flushed >= self.flush_interval:
             await self.flush()
         elif not self._changed:
             await self._share()  # what the mirror was not ready for at the last flush
+
+    def _follow_place(self) -> None:
+        """Let what the source has learned without a line be stored too.
+
+        That is a rotated file that is finished, or where a stream stands that was silent so far.
+        """
+        if not self._unfinished and self.source.position != self._position:
+            self._position = self.source.position
+            self._changed = True
 
     async def flush(self) -> None:
         """Store behaviour and position as one. A store that fails is told, and tried again.
@@ -237,49 +263,15 @@ class Pipeline:
             self.health.set("state", Status.DEGRADED, str(error))
             return
         extractor.stored(changes)
+        self.source.stored(changes.position)
         self._stored, self._changed = changes.clock, False
         self.metrics.flush(self.clock.now() - started, ok=True)
         self.health.set("state", Status.OK, "stored")
         await self._share()
 
     async def _share(self) -> None:
-        """Hand the mirror what it lacks, if it is ready for it. It writes in its own time."""
-        if self.mirror is None:
-            return
-        table = self.analysis.extractor.table
-        self._adopt(await self.mirror.missed(table.holds))
-        table.settle(self.mirror.confirmed)
-        since = self.mirror.wants()
-        if since is not None and since < table.clock:
-            changes = self.analysis.extractor.changes(
-                self._position, since, facts=True, most=MOST_SHARED
-            )
-            self._behind = changes.clock < table.clock
-            self.mirror.offer(changes)
-
-    async def _settle(self) -> None:
-        """Give the mirror the time to write the last changes, if it is there at all."""
-        if self.mirror is None or not self.mirror.up:
-            return
-        try:
-            async with asyncio.timeout(_SETTLE):
-                await self.mirror.free()
-                await self._share()
-                while self._behind and self.mirror.up:
-                    await self.mirror.free()
-                    await self._share()
-                    await asyncio.sleep(_SETTLE / 100)
-                await self.mirror.free()
-        except TimeoutError:
-            log.warning("the last changes are not in Redis yet; the next start writes them")
-
-    def _adopt(self, fetched: Fetched | None) -> None:
-        """Join to the table what was stored elsewhere before these addresses were seen here."""
-        if fetched is not None:
-            table = self.analysis.extractor.table
-            self._changed = True
-            table.adopt(fetched.own, foreign=False)
-            table.adopt(fetched.foreign, foreign=True)
+        if self.mirroring is not None:
+            self._changed |= await self.mirroring.share(self._position)
 
     def _tell(self, result: Result, seconds: float) -> None:
         metrics = self.metrics
@@ -292,5 +284,7 @@ class Pipeline:
 
     def _tell_source(self, lag_seconds: float | None = None) -> None:
         self.metrics.source(self.source.lag().bytes, lag_seconds, self.source.rotations)
+        losses = self.source.losses
+        self.metrics.losses(losses.occasions, losses.lines)
         lack = self.source.waiting_for
         self.health.set("source", Status.DEGRADED if lack else Status.OK, lack or "reading")

@@ -49,7 +49,7 @@ class SourceReport:
 
 @dataclass(slots=True)
 class FileReport:
-    """What came of one file."""
+    """What came of one file, or of one run of Suricata over captures."""
 
     sources: list[SourceReport] = field(default_factory=list)
     """The worst first."""
@@ -85,9 +85,13 @@ class Replay:
 
         Raises OSError where it can't be read.
         """
+        return self.batches(eve_batches(path, self.settings.source.batch_size, progress))
+
+    def batches(self, batches: Iterable[list[bytes]]) -> FileReport:
+        """Replay batches of lines, wherever they come from; raises what their source raises."""
         report = FileReport()
         worst: dict[str, SourceReport] = {}
-        for lines in _batches(path, self.settings.source.batch_size, progress):
+        for lines in batches:
             result = self._analysis.lines(lines)
             report.events += result.events.total()
             for reason, count in result.rejected.items():
@@ -122,12 +126,33 @@ class Replay:
 
 def learn(settings: Settings, files: Iterable[Path]) -> Model:
     """Return a model of all events of the files. Raises ValueError where they hold none."""
+    size = settings.source.batch_size
+    return learn_batches(settings, chain.from_iterable(eve_batches(path, size) for path in files))
+
+
+def learn_batches(settings: Settings, batches: Iterable[list[bytes]]) -> Model:
+    """Return a model of batches of lines, as `learn`."""
     learning = Learning(_FOR_EVER)
     analysis = Analysis(Extractor(settings.features), Classifier(settings.classify), learning)
-    for path in files:
-        for lines in _batches(path, settings.source.batch_size, lambda _bytes: None):
-            analysis.lines(lines)
+    for lines in batches:
+        analysis.lines(lines)
     return learning.train()
+
+
+def eve_batches(
+    path: Path, size: int, progress: Callable[[int], None] = lambda _bytes: None
+) -> Iterator[list[bytes]]:
+    """Yield the lines of an eve file, plain or gzip'd, at most `size` at once; raises OSError.
+
+    `progress` is told how many bytes of the file are read.
+    """
+    with path.open("rb") as raw:
+        compressed = raw.read(len(_GZIP)) == _GZIP
+        raw.seek(0)
+        content: BinaryIO = gzip.GzipFile(fileobj=raw) if compressed else raw  # type: ignore[assignment]
+        for lines in _cut(_lines(content), size):
+            yield lines
+            progress(raw.tell())
 
 
 def _badness(verdict: Verdict) -> tuple[int, float]:
@@ -137,16 +162,6 @@ def _badness(verdict: Verdict) -> tuple[int, float]:
 def _order(report: SourceReport) -> tuple[int, float, str]:
     rank, score = _badness(report.verdict)
     return -rank, -score, report.verdict.address
-
-
-def _batches(path: Path, size: int, progress: Callable[[int], None]) -> Iterator[list[bytes]]:
-    with path.open("rb") as raw:
-        compressed = raw.read(len(_GZIP)) == _GZIP
-        raw.seek(0)
-        content: BinaryIO = gzip.GzipFile(fileobj=raw) if compressed else raw  # type: ignore[assignment]
-        for lines in _cut(_lines(content), size):
-            yield lines
-            progress(raw.tell())
 
 
 def _cut(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:

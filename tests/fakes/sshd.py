@@ -1,5 +1,7 @@
 """A firewall for the tests: a real OpenSSH sshd on loopback whose only command is our pfctl.
 
+`running_sftp(folder)` starts one that serves files by SFTP instead (`SftpStandIn`).
+
 `running_pf(folder)` starts it and ends it; what it yields, a `PfStandIn`, says how to reach it and
 gives access to what pf holds:
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SSHD = Path("/usr/sbin/sshd")
+SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
 BLOCK_TABLE = "ai_suricata_block"
 LIMIT_TABLE = "ai_suricata_limit"
 RULES = f"""\
@@ -79,12 +82,12 @@ class Received:
 
 
 class Sshd:
-    """An sshd of the tests' own user that lets one key in, for one command."""
+    """An sshd of the tests' own user that lets one key in, for one command or any."""
 
     host = "127.0.0.1"
 
-    def __init__(self, folder: Path, command: str, max_sessions: int = 10) -> None:
-        """`folder`: for keys, configuration and log; `command`: all that the key may run."""
+    def __init__(self, folder: Path, command: str | None, max_sessions: int = 10) -> None:
+        """`folder`: for keys, configuration and log; `command`: all that the key may run, if so."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.user = pwd.getpwuid(os.getuid()).pw_name
@@ -93,8 +96,9 @@ class Sshd:
         self.known_hosts = folder / "known_hosts"
         self._process: subprocess.Popen[bytes] | None = None
         public = _write_key(self.key_file)
-        quoted = command.replace('"', r"\"")
-        (folder / "authorized_keys").write_text(f'restrict,command="{quoted}" {public}\n')
+        quoted = (command or "").replace('"', r"\"")
+        only = f',command="{quoted}"' if command else ""
+        (folder / "authorized_keys").write_text(f"restrict{only} {public}\n")
         config = _CONFIG.format(folder=folder, max_sessions=max_sessions)
         (folder / "sshd_config").write_text(config)
         self.change_host_key()
@@ -129,6 +133,15 @@ class Sshd:
         self.stop()
         self.start()
 
+    def cut(self) -> int:
+        """End every connection, and what it runs, at once; return how many processes that were."""
+        assert self._process is not None
+        pids = _descendants(self._process.pid)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(pids)
+
     def change_host_key(self) -> None:
         """Make another host key, in use from the next start; `known_hosts` stays as it is."""
         _write_key(self.folder / "host_key")
@@ -151,6 +164,28 @@ class Sshd:
                 stdout=log,
                 stderr=log,
             )
+
+
+class SftpStandIn(Sshd):
+    """A host whose files can be read by SFTP, with OpenSSH's own sftp-server."""
+
+    def __init__(self, folder: Path, *, subsystem: str | None) -> None:
+        """`folder`: for keys and logs; `subsystem`: what speaks SFTP, if anything."""
+        super().__init__(folder, None)
+        if subsystem is not None:
+            with (folder / "sshd_config").open("a") as config:
+                config.write(f"Subsystem sftp {subsystem}\n")
+
+    def settings(self, command_timeout: float = 10.0) -> FirewallSettings:
+        """Return the settings with which this host is logged in to."""
+        return FirewallSettings(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            key_file=self.key_file,
+            known_hosts=self.known_hosts,
+            command_timeout=command_timeout,
+        )
 
 
 class PfStandIn(Sshd):
@@ -282,18 +317,37 @@ class PfStandIn(Sshd):
 @contextmanager
 def running_pf(folder: Path, max_sessions: int = 10) -> Iterator[PfStandIn]:
     """Yield a firewall that accepts connections; skips the test without sshd (fails in CI)."""
-    if not SSHD.exists():
-        reason = f"{SSHD} is missing: install openssh-server"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # root's sshd separates privileges
+    _need(SSHD, "openssh-server")
     pf = PfStandIn(folder, max_sessions)
     with ExitStack() as stack:
         stack.callback(pf.stop)
         pf.start()
         yield pf
+
+
+@contextmanager
+def running_sftp(
+    folder: Path, *, subsystem: str | None = str(SFTP_SERVER)
+) -> Iterator[SftpStandIn]:
+    """Yield a host that serves files; skips the test without sshd (fails in CI)."""
+    _need(SSHD, "openssh-server")
+    _need(SFTP_SERVER, "openssh-sftp-server")
+    host = SftpStandIn(folder, subsystem=subsystem)
+    with ExitStack() as stack:
+        stack.callback(host.stop)
+        host.start()
+        yield host
+
+
+def _need(program: Path, package: str) -> None:
+    """Skip the test where a program is missing; in CI that is a failure."""
+    if not program.exists():
+        reason = f"{program} is missing: install {package}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # root's sshd separates privileges
 
 
 def _write_key(path: Path) -> str:

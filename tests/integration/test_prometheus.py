@@ -187,6 +187,8 @@ def feed(metrics: Metrics) -> None:
         metrics.active(table, 1)
     metrics.top_sources([("192.0.2.1", 2), ("192.0.2.2", 1)])
     metrics.source(lag_bytes=100, lag_seconds=1.0, rotations=1)
+    metrics.losses({"truncated": 1}, {"queue_full": 2})
+    metrics.repeated(3)
     metrics.firewall(up=True)
     metrics.command("add", "ok")
     metrics.flush(0.02, ok=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import re
 import resource
 import signal
 import socket
 import threading
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,7 @@ from fakes.process import DaemonProcess, NotifySocket, guesses, running, wait_fo
 if TYPE_CHECKING:
     from pathlib import Path
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+[+]\d{4}")
 SECRET = "s3cr$t&pa55-of-redis"  # noqa: S105 - one that must not be seen anywhere
 
 
@@ -29,6 +32,18 @@ def clients(count: int, at: float = 0.0) -> list[bytes]:
         eve.line(eve.flow(f"198.51.{number // 250}.{number % 250 + 1}", at=at))
         for number in range(count)
     ]
+
+
+def moved(lines: list[bytes], by: timedelta) -> list[bytes]:
+    """Return records with all their times moved, those of a flow too."""
+    return [
+        _TIME.sub(lambda found: _shifted(found[0], by), line.decode()).encode() for line in lines
+    ]
+
+
+def _shifted(text: str, by: timedelta) -> str:
+    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z") + by
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f%z")
 
 
 # -- input that is not there ----------------------------------------------------------------------
@@ -175,6 +190,32 @@ def test_systemd_is_told_of_start_life_and_stop(tmp_path: Path) -> None:
     listener.close()
 
 
+# -- a long stop ----------------------------------------------------------------------------------
+
+
+def test_a_backlog_is_read_for_what_it_teaches_and_old_decisions_are_not_enforced(
+    tmp_path: Path,
+) -> None:
+    """Who attacked hours ago is counted and recorded as refused; who attacks now is blocked."""
+    daemon = DaemonProcess(tmp_path, {"AUTO_BLOCK": "true"})
+    try:
+        daemon.write(clients(1))
+        daemon.start_ready()
+        assert 0 == daemon.terminate()
+
+        hours = timedelta(hours=3)
+        daemon.write(moved(guesses("203.0.113.8"), -hours))
+        daemon.write(guesses("203.0.113.9"))
+        daemon.start_ready()
+        wait_for(lambda: daemon.ledger().get(("203.0.113.9", "block")) == "enforced")
+        assert 0 == daemon.terminate()
+    finally:
+        daemon.kill()
+    assert "refused" == daemon.ledger()["203.0.113.8", "block"]
+    assert len(guesses("203.0.113.8")) == daemon.counted()["203.0.113.8"][0]
+    assert "s old, and it would have ended after 600 s" in daemon.text()
+
+
 # -- stopping -------------------------------------------------------------------------------------
 
 
@@ -276,6 +317,8 @@ def test_killed_at_any_moment_it_counts_each_event_exactly_once(tmp_path: Path, 
             daemon.start_ready()
         suricata.done.set()
         suricata.join()
+        total = suricata.written.total()
+        wait_for(lambda: sum(events for events, _ in daemon.counted().values()) >= total, limit=60)
         assert 0 == daemon.terminate()
     finally:
         suricata.done.set()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ai_suricata.analysis import MOST_SAMPLES
 from ai_suricata.core.event import Event, Rejection, decode
+from ai_suricata.core.salvage import mend
 from fakes import eve
 
 _LINES = [
@@ -48,10 +51,22 @@ _VALUES = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+def _is_json(value: object) -> bool:
+    """Whether it has no NaN and no infinity in it, which JSON can't hold."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
 _FIELDS = [
     *("timestamp", "event_type", "src_ip", "src_port", "dest_ip", "dest_port", "proto"),
     *("app_proto", "direction", "alert", "flow", "tcp", "http", "dns", "ftp", "(time)"),
 ]
+_OPTIONAL = [name for name in _FIELDS if name not in {"timestamp", "event_type", "(time)"}]
 _NESTED = {
     "flow": ["pkts_toserver", "pkts_toclient", "bytes_toserver", "start", "end", "src_ip", "state"],
     "alert": ["signature_id", "signature", "category", "severity", "source", "target"],
@@ -101,6 +116,34 @@ def test_a_damaged_line_is_an_event_or_a_rejection(line: bytes) -> None:
     assert isinstance(decode(line), Event | Rejection)
 
 
+@settings(max_examples=300)
+@given(st.sampled_from(_LINES), st.sampled_from(_OPTIONAL), _VALUES.filter(_is_json))
+def test_a_strange_value_costs_no_more_than_its_own_field(
+    line: bytes, name: str, value: object
+) -> None:
+    """Whatever it is, the event is the same as without it, but for what was read of the value."""
+    record: dict[str, Any] = json.loads(line)
+    record.pop(name, None)
+    without, found = eve.event(record), decode(eve.line(record | {name: value}))
+
+    if record["event_type"] == "flow" and name == "flow" and found == Rejection.BAD_TIME:
+        return  # the time of a flow is not guessed
+    assert isinstance(found, Event)
+    setattr(found, name, getattr(without, name))
+    found.time = without.time
+    assert without == found
+
+
+@settings(max_examples=200)
+@given(mutated_lines(), st.binary(max_size=3), st.integers(0, 400))
+def test_mending_is_done_once(line: bytes, scrap: bytes, place: int) -> None:
+    """What was mended needs no more of it, is UTF-8, and holds no control character."""
+    mended = mend(line[:place] + scrap + line[place:])
+
+    assert mended.removeprefix(b"\xef\xbb\xbf") == mend(mended)
+    assert not [byte for byte in mended.decode() if byte < " "]
+
+
 @given(st.sampled_from([b"[", b'{"a":', b'{"flow":', b'[{"alert":']), st.integers(1, 60_000))
 def test_deep_nesting_is_a_rejection(opening: bytes, depth: int) -> None:
     """It must not exhaust the stack, in a field that is asked for or in one that is skipped."""
@@ -120,5 +163,9 @@ def test_no_lines_make_the_analysis_raise(lines: list[bytes]) -> None:
     after = analysis.lines(_LINES)
 
     assert len(lines) == result.events.total() + result.rejected.total()
+    assert {reason: min(number, MOST_SAMPLES) for reason, number in result.rejected.items()} == (
+        Counter(reason for reason, _ in result.samples)
+    )
+    assert {line for _, line in result.samples} <= set(lines)
     assert all(0 <= verdict.score <= 1 for verdict in result.verdicts)
     assert len(_LINES) == after.events.total()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from ai_suricata.analysis import MOST_SAMPLES
 from ai_suricata.core.event import Rejection
-from ai_suricata.core.verdict import Level
+from ai_suricata.core.verdict import Level, Verdict
 from fakes import eve
 
 _SCAN = [eve.refused(at=n * 0.5, port=n) for n in range(1, 200)]
@@ -27,6 +29,19 @@ def test_lines_are_counted_by_kind_and_rejections_by_reason() -> None:
         Rejection.WRONG_SHAPE: 2,
         Rejection.BAD_TIME: 1,
     } == dict(result.rejected)
+
+
+def test_a_few_rejected_lines_of_each_reason_are_handed_on_whole() -> None:
+    """Whoever has to find out why they were rejected wants to see some, not all of them."""
+    late, odd = eve.line(eve.http(at=3600)), eve.line(eve.http() | {"timestamp": "late"})
+    lines = [b"{%d" % n for n in range(9)] + [odd, late, eve.line(eve.http())] + [b"x" * 10**6]
+    decoded = eve.analysis().decode(lines, (eve.START + 60) * 10**6)
+
+    expected: list[tuple[str, bytes]] = [("not_json", b"{%d" % n) for n in range(MOST_SAMPLES)]
+    expected += [(Rejection.BAD_TIME, odd), ("future", late)]
+    assert expected == decoded.samples
+    assert {"not_json": 10, "bad_time": 1, "future": 1} == dict(decoded.rejected)
+    assert expected == eve.analysis().observe(decoded).samples
 
 
 def test_a_batch_of_nothing_comes_to_nothing() -> None:
@@ -50,6 +65,44 @@ def test_a_verdict_carries_the_time_of_the_event_that_made_its_source_due() -> N
     assert [(eve.START + at) * 10**6 for at in (3, 4)] == [verdict.time for verdict in found]
 
 
+def judged(verdicts: list[Verdict]) -> list[Verdict]:
+    """Return the verdicts without the time of the record, which only says how late they are."""
+    return [msgspec.structs.replace(verdict, written=-1) for verdict in verdicts]
+
+
+def test_a_verdict_tells_when_the_record_of_its_event_was_written() -> None:
+    """A flow's record comes after its end; other records are as old as their events."""
+    flow, alert = eve.flow(at=5, written=99), eve.alert(at=7)
+    [first] = eve.verdicts([flow])
+    [second] = eve.verdicts([alert])
+    micro = 1_000_000
+
+    assert (eve.START + 5) * micro == first.time
+    assert (eve.START + 99) * micro == first.written
+    assert second.time == second.written == (eve.START + 7) * micro
+
+
+def test_what_two_files_tell_of_the_same_connection_counts_once() -> None:
+    """The runs of lines say whose each one is; rejected lines keep their place."""
+    lines = [eve.line(eve.flow()), b"{", eve.line(eve.flow()), eve.line(eve.flow("203.0.113.8"))]
+    analysis = eve.analysis()
+    decoded = analysis.decode(lines, None, [("/wan/eve.json", 2), ("/lan/eve.json", 2)])
+
+    assert (2, 1, 1) == (len(decoded.events), decoded.repeated, decoded.rejected.total())
+    assert 2 == analysis.observe(decoded).events["flow"]
+    assert 0 == eve.analysis().decode(lines).repeated
+
+
+def test_what_a_file_has_told_of_is_remembered_over_a_restart() -> None:
+    """The other file's line may come after it."""
+    line = eve.line(eve.flow())
+    before, after = eve.analysis(), eve.analysis()
+    before.observe(before.decode([line], None, [("/wan/eve.json", 1)]))
+    after.extractor.restore(eve.snapshot_of(before.extractor))
+
+    assert 1 == after.decode([line], None, [("/lan/eve.json", 1)]).repeated
+
+
 @pytest.mark.parametrize("hours", [-10_000, -1, 1, 10_000])
 def test_when_flow_records_were_written_changes_no_verdict(hours: int) -> None:
     """Every timestamp of a flow record is shifted; nothing else is."""
@@ -60,7 +113,7 @@ def test_when_flow_records_were_written_changes_no_verdict(hours: int) -> None:
     ]
 
     assert eve.worst(records).level is Level.CRITICAL
-    assert eve.verdicts(records) == eve.verdicts(shifted)
+    assert judged(eve.verdicts(records)) == judged(eve.verdicts(shifted))
 
 
 @eve.needs_data
@@ -81,7 +134,7 @@ def test_when_recorded_flows_were_written_changes_no_verdict() -> None:
     ]
 
     assert max(verdict.score for verdict in results[0].verdicts) > 0.85
-    assert results[0].verdicts == results[1].verdicts
+    assert judged(results[0].verdicts) == judged(results[1].verdicts)
     assert results[0].anomalies == results[1].anomalies
 
 

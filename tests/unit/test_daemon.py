@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ai_suricata import daemon as module
+from ai_suricata.assembly import never_block_of
 from ai_suricata.backend import stored_ledger
 from ai_suricata.config.load import load
 from ai_suricata.core.decision import Table
@@ -89,7 +90,7 @@ async def test_an_attacker_in_the_file_is_blocked_in_the_ledger(tmp_path: Path) 
     (tmp_path / "eve.json").write_bytes(LOGINS)
     daemon = daemon_in(tmp_path)
     async with running(daemon):
-        await until(lambda: daemon.ledger.enforced(Table.BLOCK))
+        await until(lambda: daemon.assembly.ledger.enforced(Table.BLOCK))
         assert 0 == daemon.lag()
 
     name, entries = stored_ledger(daemon.settings)
@@ -147,7 +148,7 @@ async def test_draining_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     firewall = FakeFirewall()
     firewall.hanging["add"] = asyncio.Event()
     daemon = daemon_in(tmp_path)
-    monkeypatch.setattr(daemon, "_firewall", lambda: firewall)
+    monkeypatch.setattr(daemon.assembly, "firewall", lambda: firewall)
     with capture_logs() as told:
         async with running(daemon):
             await until(lambda: "add" in firewall.calls)
@@ -167,10 +168,10 @@ async def test_it_is_ready_without_a_firewall_that_does_not_answer(
     monkeypatch.setattr(module, "RECONCILE_AT_START", 0.05)
     (tmp_path / "state").mkdir()
     daemon = daemon_in(tmp_path)
-    await daemon.ledger.request([decision(at=JUST_NOW)])
+    await daemon.assembly.ledger.request([decision(at=JUST_NOW)])
     firewall = FakeFirewall()
     answer = firewall.hanging["add"] = asyncio.Event()
-    daemon._firewall = lambda: firewall  # type: ignore[method-assign]
+    daemon.assembly.firewall = lambda: firewall  # type: ignore[method-assign]
     async with running(daemon):
         health = daemon.health.snapshot()["parts"]["firewall"]
         assert ("degraded", "no answer yet; it is asked again") == (
@@ -180,21 +181,24 @@ async def test_it_is_ready_without_a_firewall_that_does_not_answer(
         assert b"suricata_ai_firewall_up 0.0" in daemon.metrics.render()
 
         answer.set()
-        await until(lambda: daemon.ledger.enforced(Table.BLOCK))
+        await until(lambda: daemon.assembly.ledger.enforced(Table.BLOCK))
         assert b"suricata_ai_firewall_up 1.0" in daemon.metrics.render()
     assert 1 == firewall.calls.count("add")
 
 
-async def test_own_addresses_gateways_and_the_firewall_are_never_blocked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", [{"FIREWALL": "pfsense"}, {"EVE_SOURCE": "ssh"}])
+async def test_own_addresses_gateways_and_the_firewall_are_never_blocked(
+    tmp_path: Path, by: dict[str, str]
+) -> None:
     """Along with HOME_NET and the operator's list."""
     variables = {
-        "FIREWALL": "pfsense",
+        **by,
         "PFSENSE_HOST": "203.0.113.254",
         "PFSENSE_KNOWN_HOSTS": str(tmp_path / "known_hosts"),
         "HOME_NET": "192.0.2.0/24",
         "NEVER_BLOCK": "198.51.100.7",
     }
-    never_block = daemon_in(tmp_path, **variables)._never_block()
+    never_block = never_block_of(daemon_in(tmp_path, **variables).settings)
 
     assert "the firewall: 203.0.113.254/32" == never_block.reason_for_text("203.0.113.254")
     assert "home network: 192.0.2.0/24" == never_block.reason_for_text("192.0.2.200")
@@ -209,7 +213,7 @@ async def test_a_dry_run_sends_nothing_wherever_the_firewall_is(tmp_path: Path) 
     variables = {"FIREWALL": "pfsense", "PFSENSE_KNOWN_HOSTS": "k", "DRY_RUN": "true"}
     daemon = daemon_in(tmp_path, **variables)
 
-    assert isinstance(daemon._firewall(), DryRun)
+    assert isinstance(daemon.assembly.firewall(), DryRun)
     assert "dry_run" == stored_ledger(daemon.settings)[0]
 
 
@@ -267,12 +271,12 @@ async def test_a_new_configuration_takes_effect_at_once(tmp_path: Path) -> None:
     daemon = Daemon(first, clock=clock_at(JUST_NOW), reload=lambda: second)
     (tmp_path / "eve.json").write_bytes(LOGINS)
     async with running(daemon):
-        await until(lambda: daemon.ledger.enforced(Table.BLOCK))
+        await until(lambda: daemon.assembly.ledger.enforced(Table.BLOCK))
         assert daemon._pipeline is not None
         model = daemon._pipeline.analysis.classifier.model
         with capture_logs() as told:
             await daemon.reload()
-        await until(lambda: not daemon.ledger.live(Table.BLOCK))
+        await until(lambda: not daemon.assembly.ledger.live(Table.BLOCK))
 
         classifier = daemon._pipeline.analysis.classifier
         assert (0.99, False) == (classifier.settings.critical, classifier.settings.spoof_guard)
@@ -325,4 +329,4 @@ def test_the_address_of_a_firewall_that_is_a_name_is_looked_up(tmp_path: Path) -
         PFSENSE_KNOWN_HOSTS=str(tmp_path / "known_hosts"),
     )
 
-    assert daemon._never_block().reason(ip_address("127.0.0.1")) is not None
+    assert never_block_of(daemon.settings).reason(ip_address("127.0.0.1")) is not None

@@ -13,18 +13,23 @@ from ai_suricata import pipeline
 from ai_suricata.analysis import Analysis
 from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.config.load import load
+from ai_suricata.core.decision import Table
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.position import FilePosition, Position, files_of
 from ai_suricata.features.extract import Extractor
 from ai_suricata.pipeline import MOST_WAITING, Pipeline
+from ai_suricata.respond import responder
+from ai_suricata.sink.dead_letter import DeadLetter
 from ai_suricata.source.base import Batch, Lag, Losses
 from ai_suricata.telemetry.health import Health, Status
 from ai_suricata.telemetry.metrics import Metrics
 from fakes import eve
-from fakes.response import ResponsePath, until
+from fakes.eve import STRANGER
+from fakes.response import ResponsePath, lines_of, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
     from ai_suricata.core.verdict import Verdict
     from ai_suricata.state.base import Changes, Snapshot
@@ -41,6 +46,7 @@ class FakeSource:
     def __init__(self) -> None:
         self.feed: asyncio.Queue[Batch | None] = asyncio.Queue()
         self.position = position(0)
+        self.end = 0
         self.rotations = 0
         self.waiting_for: str | None = None
         self.handed = 0
@@ -57,9 +63,8 @@ class FakeSource:
         """Let one batch wait."""
         size = sum(len(line) + 1 for line in lines)
         self.waiting_bytes += size
-        end = files_of(self.position, "/eve.json")[0].offset + size
-        self.position = position(end)
-        self.feed.put_nowait(Batch(list(lines), self.position, {}))
+        self.end += size
+        self.feed.put_nowait(Batch(list(lines), position(self.end), {}))
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield what the test fed."""
@@ -69,6 +74,7 @@ class FakeSource:
                 return
             self.handed += 1
             self.waiting_bytes -= sum(len(line) + 1 for line in batch.lines)
+            self.position = batch.position
             yield batch
 
     def stop(self) -> None:
@@ -114,6 +120,7 @@ class Line:
     response: ResponsePath = field(default_factory=ResponsePath)
     source: FakeSource = field(default_factory=FakeSource)
     store: FakeStore = field(default_factory=FakeStore)
+    most_bytes: int = 1 << 20
     beats: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
 
@@ -129,6 +136,7 @@ class Line:
             responder=self.response.responder,
             store=self.store,
             flush_interval=5.0,
+            most_bytes=self.most_bytes,
             clock=self.response.clock,
             metrics=self.metrics,
             health=self.health,
@@ -220,6 +228,103 @@ async def test_a_slow_stage_stops_the_reading(line: Line) -> None:
     assert 51 == line.source.handed
 
 
+async def test_lines_that_wait_are_bounded_by_bytes_too() -> None:
+    """A few batches of long lines fill the memory as well as many batches."""
+    record = eve.http(STRANGER, url="/" + "x" * 10_000)
+    line = Line(most_bytes=35_000)
+    line.response.disk.writing = asyncio.Event()
+    line.source.put(*attack())
+    for _ in range(20):
+        line.source.put(eve.line(record))
+    async with running(line):
+        await until(line.response.ledger._writing.locked)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert line.source.handed <= 3
+
+        line.response.disk.writing.set()
+        await until(lambda: 0 == line.pipeline.lag())
+    assert 21 == line.source.handed
+
+
+async def test_a_firewall_that_is_behind_holds_up_the_reading(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has not confirmed is bounded, and so is what was read; then it goes on."""
+    monkeypatch.setattr(responder, "MOST_PENDING", 2)
+    monkeypatch.setattr(responder, "LONGEST_WAIT", 3600.0)
+    answer = line.response.firewall.hanging["add"] = asyncio.Event()
+    for number in range(40):
+        line.source.put(*attack(number))
+    async with running(line):
+        await until(lambda: line.response.responder._pending > 2)
+        await until(lambda: line.source.handed > MOST_WAITING)
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+        assert 3 * 200 == line.events()
+        assert line.source.handed <= 3 + MOST_WAITING + 2
+        answer.set()
+        await until(lambda: 0 == line.pipeline.lag())
+    assert 40 == line.source.handed
+    assert 40 == len(line.response.firewall._tables[Table.BLOCK])
+
+
+async def test_the_heart_beats_while_a_firewall_is_waited_for(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading slows to a trickle and does not end: systemd must not take it for dead."""
+    monkeypatch.setattr(responder, "MOST_PENDING", 2)
+    monkeypatch.setattr(responder, "LONGEST_WAIT", 0.05)
+    answer = line.response.firewall.hanging["add"] = asyncio.Event()
+    for number in range(20):
+        line.source.put(*attack(number))
+    async with running(line):
+        await until(lambda: line.response.responder._pending > 2)
+        beats = line.beats
+        await until(lambda: line.beats > beats + 2)
+        answer.set()
+
+
+async def test_a_firewall_that_is_away_does_not_slow_the_reading(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Detection goes on, and what it wishes is in the ledger."""
+    monkeypatch.setattr(responder, "MOST_PENDING", 2)
+    monkeypatch.setattr(responder, "LONGEST_WAIT", 3600.0)
+    line.response.firewall.faults[""] = "unreachable"
+    async with running(line):
+        await until(lambda: line.response.record.problems)
+        for number in range(40):
+            line.source.put(*attack(number))
+        await until(lambda: 0 == line.pipeline.lag())
+    assert 40 == len(line.response.ledger.pending(Table.BLOCK))
+
+
+async def test_the_source_is_told_what_has_been_stored(line: Line) -> None:
+    """What it kept until then may go; nothing is acknowledged that a kill would undo."""
+    line.store.fails = True
+    async with running(line):
+        line.source.put(eve.line(eve.flow()))
+        await until(lambda: "degraded" == line.part("state"))
+        assert [] == line.source.acknowledged
+        line.store.fails = False
+        line.response.clock.advance(5)
+        await until(lambda: line.source.acknowledged)
+    assert line.store.saved[-1].position == line.source.acknowledged[-1]
+
+
+async def test_what_the_source_has_lost_is_told(line: Line) -> None:
+    """Each reason is a series, which rises with what the source says."""
+    async with running(line):
+        line.source.losses.occasions["truncated"] = 2
+        line.source.losses.lines["queue_full"] = 7
+        beats = line.beats
+        await until(lambda: line.beats > beats + 2)
+    told = line.metrics.render()
+    assert b'suricata_ai_source_losses_total{reason="truncated"} 2.0' in told
+    assert b'suricata_ai_lines_dropped_total{reason="queue_full"} 7.0' in told
+
+
 async def test_the_position_moves_only_behind_durable_decisions(line: Line) -> None:
     """Killed while the ledger writes, the daemon reads the batch again."""
     line.response.disk.writing = asyncio.Event()
@@ -262,6 +367,16 @@ async def test_state_is_stored_by_its_interval_under_load(line: Line) -> None:
     size = len(eve.line(eve.flow())) + 1
 
     assert [0, 6 * size, 11 * size] == stored
+
+
+async def test_a_place_that_moves_without_lines_is_stored_too(line: Line) -> None:
+    """A rotated file that is finished, or a silent stream whose end is found."""
+    async with running(line):
+        await until(lambda: line.store.saved)
+        line.source.position = position(77)
+        await until(lambda: line.pipeline._changed)
+        line.response.clock.advance(5)
+        await until(lambda: [0, 77] == line.store.offsets())
 
 
 async def test_state_is_stored_when_it_is_quiet(line: Line) -> None:
@@ -344,7 +459,7 @@ async def test_a_stop_of_the_reading_leaves_the_rest_in_the_file(line: Line) -> 
 
     assert line.source.handed <= MOST_WAITING + 2
     assert line.source.handed - 1 + 200 == line.events()
-    assert line.store.offsets()[-1] < files_of(line.source.position, "/eve.json")[0].offset
+    assert line.store.offsets()[-1] < line.source.end
 
 
 @pytest.mark.parametrize("stage", ["read", "analyse", "respond", "enforce", "listen"])
@@ -414,6 +529,22 @@ async def test_what_the_source_lacks_is_told(line: Line) -> None:
         await until(lambda: "degraded" == line.part("source"))
         line.source.waiting_for = None
         await until(lambda: "ok" == line.part("source"))
+
+
+async def test_lines_that_are_no_events_are_sampled(line: Line, tmp_path: Path) -> None:
+    """Those that the source refused, and those that the analysis did, each with its reason."""
+    path = tmp_path / "rejected.jsonl"
+    line.pipeline.dead_letter = DeadLetter(path, 100_000, line.response.clock)
+    async with running(line):
+        line.source.put(b"{broken", eve.line(eve.flow()))
+        samples = [("too_long", b"x" * 100)]
+        line.source.feed.put_nowait(Batch([], line.source.position, {"too_long": 1}, samples))
+        await until(lambda: 1 == line.events())
+        await until(lambda: path.exists() and 2 == len(lines_of(path)))
+
+    found = {letter["reason"]: letter["line"] for letter in lines_of(path)}
+    assert {"not_json": "{broken", "too_long": "x" * 100} == found
+    assert b'suricata_ai_lines_rejected_total{reason="too_long"} 1.0' in line.metrics.render()
 
 
 async def test_lines_that_are_no_events_are_counted_and_passed_over(line: Line) -> None:

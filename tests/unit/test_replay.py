@@ -11,7 +11,7 @@ import pytest
 from ai_suricata.classify.artifact import dump, load
 from ai_suricata.cli.replay import as_object
 from ai_suricata.core.verdict import Action, Level
-from ai_suricata.replay import Replay, learn
+from ai_suricata.replay import Replay, eve_batches, learn, learn_batches
 from fakes import eve
 
 if TYPE_CHECKING:
@@ -261,6 +261,17 @@ def test_a_model_that_was_learned_serves_from_the_first_event(file: Path) -> Non
 
     assert {model.version} == {source.verdict.model_version for source in found.sources}
     assert found == Replay(chosen, load(dump(model))).file(file)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_batches_from_elsewhere_are_worth_what_a_file_of_them_is(file: Path, size: int) -> None:
+    """Their verdicts and their model, however they are cut."""
+    chosen = eve.settings()
+    expected = Replay(chosen).file(file)
+
+    assert expected == Replay(chosen).batches(eve_batches(file, size))
+    model = learn_batches(chosen, eve_batches(file, size))
+    assert learn(chosen, [file]).version == model.version
 
 
 def test_nothing_can_be_learned_from_files_without_addresses(tmp_path: Path) -> None:

@@ -39,8 +39,12 @@ class Classifier:
         home: NDArray[np.bool_],
         times: NDArray[np.int64],
         matrix: NDArray[np.float64],
+        written: NDArray[np.int64] | None = None,
     ) -> tuple[list[Verdict], NDArray[np.float64]]:
-        """Return a verdict a row, and the anomaly scores (0 everywhere without a model)."""
+        """Return a verdict a row, and the anomaly scores (0 everywhere without a model).
+
+        `times`, `written`: of the events that made the sources due, and of their records.
+        """
         vectors = Vectors(matrix)
         patterns = np.array([pattern.score(vectors) for pattern in PATTERNS])
         proven = combine(np.array([pattern.proven(vectors) for pattern in PATTERNS]))
@@ -52,7 +56,7 @@ class Classifier:
                 address,
                 Level(level),
                 (float(scores[row]), float(proven[row]), float(anomaly[row])),
-                int(times[row]),
+                (int(times[row]), -1 if written is None else int(written[row])),
                 bool(home[row]),
                 patterns[:, row],
                 matrix[row],
@@ -72,7 +76,7 @@ class Classifier:
         address: str,
         level: Level,
         scores: tuple[float, float, float],
-        time: int,
+        times: tuple[int, int],
         home: bool,  # noqa: FBT001 - a column like the others
         patterns: NDArray[np.float64],
         vector: NDArray[np.float64],
@@ -85,7 +89,7 @@ class Classifier:
         reasons = explain(order, vector, self.model, anomaly) if level > Level.INFO else ()
         return Verdict(
             address=address,
-            time=time,
+            time=times[0],
             score=score,
             proven_score=proven,
             level=level,
@@ -94,6 +98,7 @@ class Classifier:
             reasons=(*reasons, lowered) if lowered and reasons else reasons,
             patterns=tuple(PATTERNS[index].name for index in order),
             model_version=self.model.version if self.model is not None else NO_MODEL,
+            written=times[1],
         )
 
     def _action(self, level: Level, proven: float, *, home: bool) -> tuple[Action, str]:

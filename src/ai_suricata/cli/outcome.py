@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
 
     from ai_suricata.config.settings import Settings
 
@@ -53,17 +52,6 @@ def load_settings(config: Path | None, **environment: str) -> Settings:
 
     path = config if config is not None or not _DEFAULT.exists() else _DEFAULT
     return load(path, {**os.environ, **environment})
-
-
-def check_files(paths: Iterable[Path]) -> None:
-    """End the program naming each path that is no file."""
-    problems = [
-        f"{path} is no file" if path.exists() else f"{path} does not exist"
-        for path in paths
-        if not path.is_file()
-    ]
-    if problems:
-        fail(Exit.USAGE, *problems)
 
 
 def settings_of(config: Path | None, **environment: str) -> Settings:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ai_suricata.cli.listing import Format, FormatOption, chosen, write_lines, write_table
-from ai_suricata.cli.outcome import ConfigFile, Exit, check_files, fail, settings_of
+from ai_suricata.cli.outcome import ConfigFile, Exit, fail, settings_of
+from ai_suricata.cli.recording import (
+    FilesArgument,
+    RulesOption,
+    SuricataConfigOption,
+    ended_in_order,
+    keep_eve,
+    recordings,
+)
 
 if TYPE_CHECKING:
     from ai_suricata.classify.estimator import Model
+    from ai_suricata.cli.recording import Recording
     from ai_suricata.replay import FileReport, Replay, SourceReport
 
 _MOST_ROWS = 50
 
 
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="eve.json files, plain or .gz.")],
+    files: FilesArgument,
     *,
     config: ConfigFile = None,
     home_net: Annotated[
@@ -28,48 +38,62 @@ def replay(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep what was learned from file to file.")
     ] = False,
+    suricata_config: SuricataConfigOption = None,
+    rules: RulesOption = None,
+    keep_eve_as: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep-eve", metavar="FILE", help="Keep what Suricata writes for the captures."
+        ),
+    ] = None,
     output: FormatOption = None,
 ) -> None:
     """Run recorded events through the live code; list each source with the worst that it reached.
 
     Each file begins with fresh state unless --keep. Nothing is sent anywhere, and time is the
-    events' own: the same input gives the same output.
+    events' own: the same events give the same output.
+
+    Captures are read by the installed Suricata (7.0 or later), a folder of them in one run, in
+    the order of the files' last change. What it writes lies in TMPDIR until the end. It orders its
+    records anew in each run: with --keep-eve, a run can be repeated to the digit.
 
     Exit codes: 0 done, 1 a file could not be read or held no event, 2 an argument is wrong.
 
     Example: ai-suricata replay --home-net 192.0.2.0/24 samples/lab.json.gz
     """
-    check_files(files)
     settings = settings_of(config, **({"HOME_NET": home_net} if home_net else {}))
+    found = recordings(files, settings, suricata_config, rules)
+    if keep_eve_as is not None:
+        keep_eve(found, keep_eve_as)
     from ai_suricata.replay import Replay
 
     runner = Replay(settings, _model(model))
-    broken = [path for path in files if not _one(runner, path, chosen(output), keep=keep)]
+    with ended_in_order():
+        broken = [one for one in found if not _one(runner, one, chosen(output), keep=keep)]
     if broken:
         raise typer.Exit(Exit.FAILED)
 
 
-def _one(runner: Replay, path: Path, output: Format, *, keep: bool) -> bool:
-    """Replay and list one file; return whether it was one of events, and readable to its end."""
-    from rich.console import Console
-    from rich.progress import Progress
+def _one(runner: Replay, recording: Recording, output: Format, *, keep: bool) -> bool:
+    """Replay and list one recording; return whether it was one of events, read to its end."""
+    from ai_suricata.source.pcap import SuricataError
 
     if not keep:
         runner.forget()
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(path.name, total=path.stat().st_size)
-        try:
-            report = runner.file(path, lambda done: bar.update(task, completed=done))
-        except OSError as error:
-            typer.echo(f"ai-suricata: {path}: {error}", err=True)
-            return False
-    _list(path, report, output)
-    if report.rejected:
-        reasons = ", ".join(
-            f"{count} {reason}" for reason, count in sorted(report.rejected.items())
-        )
-        typer.echo(f"ai-suricata: {path}: lines rejected: {reasons}", err=True)
-    return bool(report.events or not report.rejected)
+    try:
+        with closing(recording.batches(runner.settings)) as batches:
+            report = runner.batches(batches)
+    except (OSError, SuricataError) as error:
+        typer.echo(f"ai-suricata: {recording.path}: {error}", err=True)
+        return False
+    _list(recording.path, report, output)
+    rejected = {**recording.rejected, **report.rejected}
+    if rejected:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items()))
+        typer.echo(f"ai-suricata: {recording.path}: lines rejected: {reasons}", err=True)
+    for sentence in recording.hints + recording.damage:
+        typer.echo(f"ai-suricata: {sentence}", err=True)
+    return not recording.damage and bool(report.events or not rejected)
 
 
 def _list(path: Path, report: FileReport, output: Format) -> None:

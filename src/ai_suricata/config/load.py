@@ -65,7 +65,11 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None)
                 problems.extend(_sentence(kind, detail).splitlines())
     if problems:
         raise ConfigError(problems)
-    return Settings.model_validate(found)
+    try:
+        return Settings.model_validate(found)
+    except ValidationError as error:
+        sentences = [detail["msg"].removeprefix("Value error, ") for detail in error.errors()]
+        raise ConfigError(sentences) from None
 
 
 def _of_group(kind: type[Group], values: Mapping[str, str]) -> dict[str, Any]:

@@ -340,3 +340,13 @@ class Settings(BaseModel):
     queue: QueueSettings
     sink: SinkSettings
     telemetry: TelemetrySettings
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.source.eve_source == "ssh" and self.firewall.known_hosts is None:
+            raise ValueError(
+                "PFSENSE_KNOWN_HOSTS is missing: EVE_SOURCE=ssh logs in to PFSENSE_HOST; run "
+                "`ssh-keyscan HOST > known_hosts`, compare the key with the firewall's own, and "
+                "set PFSENSE_KNOWN_HOSTS to that file"
+            )
+        return self

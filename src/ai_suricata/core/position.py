@@ -20,13 +20,16 @@ class FilePosition(msgspec.Struct, frozen=True):
     """How many bytes the fingerprint covers: fewer than the full length while the file is short."""
     offset: int
     """Bytes read up to the end of the last whole line."""
+    done: bool = False
+    """Read to its end and closed: kept so that it is known again, also once it is compressed."""
 
 
 Place = FilePosition | str
 """A place in a file; or in what has no files, in the words of that source: a stream id."""
 
 Position = dict[str, tuple[Place, ...]]
-"""For each followed path or key its places: of a path the files that are being read, oldest first.
+"""For each followed path or key its places: of a path the files that are being read, oldest first,
+behind the last few that have been read to their end (`done`).
 
 Each source names its own by what nobody else would: a path, `ssh://host/path`, `redis:key`.
 """

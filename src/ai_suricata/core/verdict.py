@@ -69,6 +69,9 @@ class Verdict(msgspec.Struct, frozen=True):
     """Names of the patterns that were recognised, the strongest first."""
     model_version: str
     """Version of the model that took part, or `none` before the learning period has ended."""
+    written: int = -1
+    """When the record of that event was written, in microseconds since the epoch: a flow's own time
+    is its start, and its record comes when it has ended. -1 where nobody knows."""
 
 
 class Opinion(msgspec.Struct, frozen=True):

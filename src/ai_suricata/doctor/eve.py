@@ -1,18 +1,14 @@
-"""Each followed eve.json: can it be read, is it alive, and what arrives in it."""
+"""Each followed eve.json of this machine: can it be read, is it alive, and what arrives in it."""
 
 from __future__ import annotations
 
 import glob
 import os
 import stat
-from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ai_suricata.core.event import Rejection, decode
-from ai_suricata.core.timestamp import MICROSECONDS, parse_timestamp
-from ai_suricata.doctor.finding import duration, ok, size, warning, wrong
+from ai_suricata.doctor.finding import wrong
+from ai_suricata.doctor.sight import MOST, judge, sight_of
 from ai_suricata.source.identity import COMPRESSED
 from ai_suricata.source.obstacle import describe, describe_pattern
 
@@ -22,48 +18,7 @@ if TYPE_CHECKING:
     from ai_suricata.config.source import SourceSettings
     from ai_suricata.core.clock import Clock
     from ai_suricata.doctor.finding import Finding
-
-MOST = 4 * 1024 * 1024
-"""Bytes at the end of a file that are looked at."""
-STALE = 600.0
-"""Seconds: a living network has flows, and Suricata writes `stats` where it may, every 8 s."""
-AHEAD = 5.0
-"""Seconds that the last line may be ahead of this machine's clock."""
-
-LOST = {
-    "flow": (
-        "port and network scans, brute force, denial of service and beaconing, and whether a "
-        "handshake was completed, without which a block is lowered to a rate limit"
-    ),
-    "http": "requests and the errors that scanners of web servers get",
-    "dns": "questions and failed look-ups",
-    "tls": "TLS sessions",
-    "ssh": "SSH sessions, which show the guessing of passwords",
-}
-"""What an event type shows of a source that its alerts don't."""
-
-
-@dataclass
-class Sight:
-    """What the end of a file holds."""
-
-    read: int = 0
-    """Bytes that were looked at."""
-    types: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    last: int | None = None
-    """Timestamp of the last event, microseconds since the epoch."""
-
-    def take(self, line: bytes) -> None:
-        """Count one line."""
-        event = decode(line)
-        if isinstance(event, Rejection):
-            self.rejected[event.value] += 1
-            return
-        self.types[event.event_type] += 1
-        # A flow's own time is its start; here the question is when the record was written.
-        with suppress(ValueError):
-            self.last = parse_timestamp(event.timestamp)
+    from ai_suricata.doctor.sight import Sight
 
 
 def examine(settings: SourceSettings, clock: Clock) -> list[Finding]:
@@ -83,11 +38,7 @@ def look(path: str, most: int = MOST) -> Sight:
         content = os.pread(descriptor, most, start)
     finally:
         os.close(descriptor)
-    sight = Sight(len(content))
-    # Of the first line the beginning may lie before, and the last one may still be written.
-    for line in content.split(b"\n")[1 if start else 0 : -1]:
-        sight.take(line)
-    return sight
+    return sight_of(content, is_whole=not start)
 
 
 def _matched(path: str, clock: Clock) -> Iterator[Finding]:
@@ -110,13 +61,7 @@ def _file(path: str, clock: Clock) -> Iterator[Finding]:
     except ValueError as error:
         yield wrong(path, str(error), "name the file itself in EVE_PATH")
         return
-    if not sight.read:
-        yield warning(path, "readable, and empty", "see whether Suricata runs and sees traffic")
-        return
-    yield from _age(path, sight, clock)
-    yield from _lines(path, sight)
-    if sight.types:
-        yield _coverage(path, sight)
+    yield from judge(path, sight, clock)
 
 
 def _unreadable(path: str, error: OSError) -> Finding:
@@ -124,47 +69,3 @@ def _unreadable(path: str, error: OSError) -> Finding:
     if isinstance(error, PermissionError):
         return wrong(path, sentence, remedy)
     return wrong(path, describe(path, error), "start Suricata, or correct EVE_PATH")
-
-
-def _age(path: str, sight: Sight, clock: Clock) -> Iterator[Finding]:
-    if sight.last is None:
-        return
-    age = clock.now() - sight.last / MICROSECONDS
-    if age < -AHEAD:
-        sentence = f"readable; its last line is {duration(-age)} ahead of this machine's clock"
-        yield warning(path, sentence, "synchronise both clocks (NTP)")
-    elif age > STALE:
-        sentence = f"readable; its last line is {duration(age)} old"
-        yield warning(path, sentence, "see whether Suricata runs, and writes this file")
-    else:
-        yield ok(path, f"readable; its last line is {duration(max(0.0, age))} old")
-
-
-def _lines(path: str, sight: Sight) -> Iterator[Finding]:
-    if not sight.rejected:
-        return
-    counts = ", ".join(f"{number} {reason}" for reason, number in sorted(sight.rejected.items()))
-    if not sight.types:
-        sentence = f"none of its last lines is an event ({counts})"
-        yield wrong(path, sentence, "name Suricata's eve.json in EVE_PATH, not another log")
-        return
-    total = sight.rejected.total() + sight.types.total()
-    sentence = f"{sight.rejected.total()} of its last {total} lines are rejected ({counts})"
-    yield warning(path, sentence, "see that one program alone writes it, and that no disk was full")
-
-
-def _coverage(path: str, sight: Sight) -> Finding:
-    """Say which event types arrive, and what is lost with those that don't."""
-    counts = ", ".join(f"{kind} {number}" for kind, number in sight.types.most_common())
-    sentence = f"its last {size(sight.read)} hold {counts}"
-    absent = [kind for kind in LOST if kind not in sight.types]
-    if "flow" not in absent:
-        unseen = f"; none of {', '.join(absent)} (perhaps no such traffic)" if absent else ""
-        return ok(path, sentence + unseen)
-    arriving = "only alerts arrive" if set(sight.types) <= {"alert", "stats"} else "no flows arrive"
-    lost = "; ".join(f"{kind}: {LOST[kind]}" for kind in absent)
-    remedy = (
-        f"switch on {', '.join(absent)} in suricata.yaml under outputs, eve-log, types (on pfSense "
-        "in the interface's EVE output settings), then restart Suricata"
-    )
-    return warning(path, f"{arriving} ({sentence}); what alerts alone miss: {lost}", remedy)

@@ -31,7 +31,7 @@ def checks(settings: Settings, clock: Clock, *, redis: bool) -> dict[str, Check]
     """
     found: dict[str, Check] = {
         "state directory": lambda: apart(lambda: disk.examine(settings)),
-        "eve.json": lambda: apart(lambda: eve.examine(settings.source, clock)),
+        "events": lambda: _events(settings, clock),
         "metrics port": lambda: apart(lambda: port.examine(settings.telemetry)),
         "firewall": lambda: firewall.examine(firewall_of(settings), settings.firewall),
     }
@@ -40,6 +40,21 @@ def checks(settings: Settings, clock: Clock, *, redis: bool) -> dict[str, Check]
 
         found["redis"] = lambda: examine(settings.redis, clock)
     return found
+
+
+async def _events(settings: Settings, clock: Clock) -> list[Finding]:
+    """Look at where events come from, which is not always a file of this machine."""
+    source = settings.source
+    if source.eve_source == "file":
+        return await apart(lambda: eve.examine(source, clock))
+    # asyncssh and redis-py, only where they are used
+    from ai_suricata.doctor import arrival  # noqa: PLC0415 - as above
+
+    if source.eve_source == "socket":
+        return await apart(lambda: arrival.over_socket(source))
+    if source.eve_source == "ssh":
+        return await arrival.over_ssh(source, settings.firewall, clock)
+    return await arrival.over_redis(source, settings.redis, clock)
 
 
 async def examine(checks: Mapping[str, Check], limit: float = AT_MOST) -> list[Finding]:

@@ -70,7 +70,9 @@ class Attribution:
         source, destination = self.home.party(event.src_ip), self.home.party(event.dest_ip)
         if source is None or destination is None:
             return None
-        opener, peer = (source, destination) if _opened_by_source(event) else (destination, source)
+        opener, peer = source, destination
+        if not self._opened_by_source(event, source, destination):
+            opener, peer = destination, source
         if event.event_type == "flow":
             # Nothing from the one who is said to have opened it: this is the answer to a packet
             # that was not seen, or backscatter of a forged one. Nobody here did anything.
@@ -106,8 +108,21 @@ class Attribution:
 
     def _is_resolver(self, event: Event, peer: Party) -> bool:
         """Whether the peer only answers DNS: the name that was asked for is not its doing."""
-        asked = event.src_port if event.src_ip == peer.address else event.dest_port
+        source = self.home.party(event.src_ip) if event.src_ip is not None else None
+        asked = event.src_port if source == peer else event.dest_port
         return event.app_proto == "dns" or asked in _DNS_PORTS or peer.address in self._resolvers
+
+    def _opened_by_source(self, event: Event, source: Party, destination: Party) -> bool:
+        """Whether `src_ip` opened the connection, rather than answered in it."""
+        flow = event.flow
+        if flow is not None and flow.src_ip is not None:
+            # Parties, since an address has more than one spelling; of a third one nothing follows.
+            opener = self.home.party(flow.src_ip)
+            if opener == source:
+                return True
+            if opener == destination:
+                return False
+        return _sent_by_opener(event)
 
     def _remember_resolver(self, address: str) -> None:
         self._resolvers[address] = None
@@ -116,11 +131,8 @@ class Attribution:
             self._resolvers.popitem(last=False)
 
 
-def _opened_by_source(event: Event) -> bool:
-    """Whether `src_ip` opened the connection, rather than answered in it."""
-    flow = event.flow
-    if flow is not None and flow.src_ip is not None:
-        return flow.src_ip == event.src_ip
+def _sent_by_opener(event: Event) -> bool:
+    """Whether the record or the packet tells of what the opener did, by all but addresses."""
     if event.event_type in {"flow", "http", "tls", "ssh", "ftp"}:
         return True  # these records are written from the opener's side
     if event.direction is not None:

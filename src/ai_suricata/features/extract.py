@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ai_suricata.core.timestamp import parse_timestamp
 from ai_suricata.features.attribute import Attribution
 from ai_suricata.features.derive import derive
 from ai_suricata.features.evidence import gather
 from ai_suricata.features.home import HomeNetwork
 from ai_suricata.features.schedule import waves
 from ai_suricata.features.table import Table, summaries
+from ai_suricata.features.twin import Twins
 from ai_suricata.state.base import Changes
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     Parties = tuple[Party, Party]
     """Whose behaviour an event counts for, and the other side."""
 
-_RESOLVERS = "resolvers"
+_RESOLVERS, _TWINS = "resolvers", "twins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Points:
     home: NDArray[np.bool_]
     times: NDArray[np.int64]
     """Event time of the event that made the source due, microseconds."""
+    written: NDArray[np.int64]
+    """When that event's record was written, microseconds."""
     matrix: NDArray[np.float64]
     """(points, len(FEATURES)), in the order of `core.schema`."""
 
@@ -55,6 +59,7 @@ class Extractor:
         """`own`: addresses of this machine, which are at home too."""
         self.home = HomeNetwork((*settings.home_net, *own))
         self.attribution = Attribution(self.home)
+        self.twins = Twins(self.home)
         self.table = Table(settings.max_sources)
 
     def attribute(self, events: Iterable[Event]) -> list[Parties | None]:
@@ -104,7 +109,7 @@ class Extractor:
             clock=clock,
             rows=rows,
             gone=tuple(self.table.gone),
-            notes={_RESOLVERS: tuple(self.attribution.export())},
+            notes={_RESOLVERS: tuple(self.attribution.export()), _TWINS: self.twins.export()},
             facts=summaries(rows) if facts else (),
         )
 
@@ -116,6 +121,7 @@ class Extractor:
         """Take over stored state; the same events then come to the same verdicts as without."""
         self.table.restore(snapshot.rows, snapshot.clock)
         self.attribution.restore(snapshot.notes.get(_RESOLVERS, ()))
+        self.twins.restore(snapshot.notes.get(_TWINS, ()))
 
     def _count(self, counted: list[tuple[Event, int, Party]]) -> Points:
         """Apply events wave by wave, and take the vectors of those who are due after each."""
@@ -137,8 +143,19 @@ class Extractor:
             addresses=[self.table.addresses[row] for row in rows[ordered].tolist()],
             home=self.table.columns.home[rows[ordered]],
             times=times[ordered],
+            written=np.array([_written(counted[i][0]) for i in ordered.tolist()], np.int64),
             matrix=np.concatenate(vectors)[order],
         )
+
+
+def _written(event: Event) -> int:
+    """Return the time of the record, which for most events is that of the event."""
+    if event.event_type != "flow":
+        return event.time
+    try:
+        return parse_timestamp(event.timestamp)
+    except ValueError:  # the flow's own times were right
+        return event.time
 
 
 def _joined(parts: list[Points]) -> Points:
@@ -148,6 +165,7 @@ def _joined(parts: list[Points]) -> Points:
         addresses=[address for part in parts for address in part.addresses],
         home=np.concatenate([part.home for part in parts]),
         times=np.concatenate([part.times for part in parts]),
+        written=np.concatenate([part.written for part in parts]),
         matrix=np.concatenate([part.matrix for part in parts]),
     )
 
@@ -156,5 +174,6 @@ _NO_POINTS = Points(
     addresses=[],
     home=np.zeros(0, np.bool_),
     times=np.zeros(0, np.int64),
+    written=np.zeros(0, np.int64),
     matrix=derive(Table(1).columns, np.zeros(0, np.int64)),
 )

@@ -18,6 +18,8 @@ _ESTABLISHED = frozenset(
     {"established", "fin_wait1", "fin_wait2", "close_wait", "last_ack", "time_wait", "closing"}
 )
 """States that Suricata's stream engine reaches only by a right acknowledgement."""
+# A table, since `int` also reads "-f" or "1_0", of which a bit could prove a handshake.
+_FLAGS = {form.format(flags): flags for flags in range(256) for form in ("{:02x}", "{:02X}")}
 
 
 def flow_proven(event: Event) -> bool:
@@ -66,7 +68,4 @@ def alert_proven(event: Event) -> bool:
 
 def _flags(text: str) -> int:
     """TCP flags from Suricata's two hex digits; 0 where they are none."""
-    try:
-        return int(text, 16)
-    except ValueError:
-        return 0
+    return _FLAGS.get(text, 0)

@@ -57,6 +57,8 @@ class Enforcer:
         self.ledger = ledger
         self.never_block = never_block
         self.witness = witness
+        self.answers = True
+        """Whether the firewall did what it was asked the last time."""
         self._judged_by: object = None
 
     async def work(self, *, reconcile: bool) -> bool:
@@ -80,6 +82,7 @@ class Enforcer:
                 done = False
         self.witness.ledger(self.ledger.problem)
         self.witness.firewall(problem)
+        self.answers = problem is None
         return done and problem is None
 
     async def release_all(self) -> bool:

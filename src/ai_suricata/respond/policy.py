@@ -32,18 +32,16 @@ class Ruling:
     refused: str = ""
 
 
-def rule(  # noqa: PLR0913, PLR0917 - a pure function takes all that it depends on
+def rule(
     verdict: Verdict,
     latest: Latest,
     never_block: NeverBlock,
     settings: RespondSettings,
     now: float,
-    written: float | None = None,
 ) -> Ruling | None:
     """Return what follows from a verdict, or None where nothing new does.
 
-    `now`: wall-clock seconds; `written`: when the event was written, the verdict's own time where
-    that is not known (a flow's time is its start, and its record comes when it ends).
+    `now`: wall-clock seconds. How old a verdict is goes by when its event was written.
 
     An address that is in the table already gets no second ruling, and a blocked one is not
     rate-limited besides. A refusal is told once; it stands in the way only
@@ -69,8 +67,8 @@ def rule(  # noqa: PLR0913, PLR0917 - a pure function takes all that it depends 
         reasons=verdict.reasons,
         model_version=verdict.model_version,
     )
-    seen = verdict.time / MICROSECONDS if written is None else written
-    refused = _refusal(decision, never_block, now - seen)
+    seen = verdict.time if verdict.written < 0 else verdict.written
+    refused = _refusal(decision, never_block, now - seen / MICROSECONDS)
     if refused and _is_told(previous, now):
         return None
     return Ruling(decision, refused)

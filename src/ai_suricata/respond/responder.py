@@ -26,6 +26,10 @@ FIRST_RETRY = 0.5
 LONGEST_RETRY = 30.0
 _LONGEST_SLEEP = 3600.0
 _MOST_UNSAVED = 10_000
+MOST_PENDING = 10_000
+"""Wishes that the firewall has not confirmed, from which on the reading waits for it."""
+LONGEST_WAIT = 5.0
+"""Seconds that one batch waits: the reading slows to a trickle, and the heart goes on beating."""
 
 
 class Responder:
@@ -43,6 +47,8 @@ class Responder:
         self._saving = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._pending = 0
+        self._paced = asyncio.Event()
         self._first: asyncio.Task[bool] | None = None
         self._reconciled: float | None = None  # None: not yet, or the firewall was lost since
 
@@ -67,21 +73,25 @@ class Responder:
             self.enforcer.witness.changed([entry], entry.state, entry.note)
         self._wake.set()
 
-    async def respond(self, verdicts: Sequence[Verdict], written: float | None = None) -> None:
+    async def respond(self, verdicts: Sequence[Verdict]) -> None:
         """Decide, and make the decisions durable. What can't be written now is written later.
 
-        `written`: wall-clock seconds at which the events were written, where that is known.
+        Returns late where a firewall that answers is far behind with what was decided: whoever
+        reads on then reads slower. One that is away holds nobody up.
         """
         if self.settings.auto_block:
             now = self.clock.now()
             for verdict in verdicts:
-                self._decide(verdict, now, written)
+                self._decide(verdict, now)
         if self._unsaved:
             await self._save()
+        if self._pending > MOST_PENDING and self.enforcer.answers:
+            self._paced.clear()
+            await _within(LONGEST_WAIT, self._paced)
 
-    def _decide(self, verdict: Verdict, now: float, written: float | None) -> None:
+    def _decide(self, verdict: Verdict, now: float) -> None:
         never_block = self.enforcer.never_block
-        ruling = rule(verdict, self.ledger.latest, never_block, self.settings, now, written)
+        ruling = rule(verdict, self.ledger.latest, never_block, self.settings, now)
         if ruling is None or len(self._unsaved) >= _MOST_UNSAVED:
             return
         target, table = ruling.decision.target, ruling.decision.table
@@ -115,6 +125,7 @@ class Responder:
             witness.changed([entry], LedgerState.REFUSED, entry.note)
         if requested:
             witness.changed(requested, LedgerState.REQUESTED, "")
+            self._pending += len(requested)
             self._wake.set()
 
     async def start(self, limit: float) -> bool:
@@ -145,6 +156,8 @@ class Responder:
             await self._save()
         due = self._next_reconciling() <= self.clock.now()
         done = await self.enforcer.work(reconcile=due)
+        self._pending = sum(len(self.ledger.pending(table)) for table in Table)
+        self._paced.set()
         if not done:
             self._reconciled = None
         elif due:

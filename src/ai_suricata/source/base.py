@@ -50,9 +50,11 @@ class Losses:
 
     occasions: Counter[str] = field(default_factory=Counter)
     """How often lines were lost, or may have been: nobody can count what was never seen
-    (`truncated`, `deleted`, `compressed`, `given_up`, `trimmed`, `disconnected`)."""
+    (`truncated`, `deleted`, `compressed`, `given_up`, `trimmed`, `taken` by another reader,
+    `disconnected`)."""
     lines: Counter[str] = field(default_factory=Counter)
-    """Lines that were dropped because their sender can't be made to wait (`queue_full`)."""
+    """Lines that were dropped because their sender can't be made to wait (`queue_full`), or that
+    were in flight at the end (`stopped`), or gone before we came (`trimmed`)."""
 
 
 class Source(Protocol):

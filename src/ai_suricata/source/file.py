@@ -1,22 +1,24 @@
-"""One open file, read in blocks and handed out in whole lines."""
+"""A file that grows at its end, and what is left of one that was truncated."""
 
 from __future__ import annotations
 
 import os
+from itertools import count
 from typing import TYPE_CHECKING
 
-from ai_suricata.core.position import FilePosition
-from ai_suricata.source.identity import HEAD_BYTES, fingerprint, inode_of, read_head
+import msgspec
+
+from ai_suricata.source.identity import HEAD_BYTES, inode_of, read_head
 from ai_suricata.source.line import Splitter
+from ai_suricata.source.reader import Reader
 
 if TYPE_CHECKING:
-    from ai_suricata.source.identity import Inode
+    from ai_suricata.core.position import FilePosition
 
 BLOCK_BYTES = 256 * 1024
 """Bytes read at once: large enough for the cost of a call to vanish, small enough for the cache."""
 
-TURN_BYTES = 64 * 1024 * 1024
-"""Most bytes read in one turn, so that long lines neither fill the memory nor stall the loop."""
+_remnants = count(1)
 
 
 def open_regular(path: str) -> int:
@@ -27,41 +29,22 @@ def open_regular(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
-class LogFile:
-    """An open file that grows at its end. Owns the descriptor."""
+class LogFile(Reader):
+    """An open file that grows at its end, and can be truncated in place."""
+
+    turn_bytes = 64 * 1024 * 1024
 
     def __init__(self, descriptor: int, *, path: str, offset: int, max_line_bytes: int) -> None:
-        """Read on from byte `offset`, which is the start of a line.
-
-        `path` is the followed path to which the file belongs, wherever it has been moved since.
-        """
-        self.descriptor = descriptor
-        self.path = path
-        self.inode: Inode = inode_of(os.fstat(descriptor))
+        """Read on from byte `offset` of the open file, see `Reader`; raises OSError."""
+        status = os.fstat(descriptor)
+        super().__init__(
+            descriptor, inode_of(status), path=path, offset=offset, max_line_bytes=max_line_bytes
+        )
         self.head = read_head(descriptor)
-        self.last_line = 0.0
-        """When it last gave a line, or was replaced, on the clock of whoever reads it."""
-        self.retired = False
-        """Whether another file has taken its place at the followed path."""
-        self._is_copy = False
         self._max_line_bytes = max_line_bytes
-        self._restart_at(offset)
-
-    def _restart_at(self, offset: int) -> None:
-        self.lines = Splitter(self._max_line_bytes, offset)
         self._read_offset = offset
-        self._at_end = False
-        self._fingerprint = ("", -1)
-
-    @property
-    def offset(self) -> int:
-        """Bytes up to the end of the last whole line that was handed out."""
-        return self.lines.offset
-
-    @property
-    def drained(self) -> bool:
-        """Whether the latest reading came to the end of the file and nothing of it is left."""
-        return self._at_end and not self.lines.waiting
+        self._size = status.st_size
+        self._is_copy = False
 
     @property
     def is_copy(self) -> bool:
@@ -75,15 +58,9 @@ class LogFile:
             self._skip_to_end()
 
     @property
-    def position(self) -> FilePosition:
-        """The place behind the last whole line that was handed out."""
-        if self._fingerprint[1] != len(self.head):
-            self._fingerprint = (fingerprint(self.head), len(self.head))
-        return FilePosition(*self.inode, *self._fingerprint, self.offset)
-
-    def status(self) -> os.stat_result:
-        """Return what fstat(2) says of the open file, whatever its path; raises OSError."""
-        return os.fstat(self.descriptor)
+    def unread(self) -> int:
+        """Bytes that it was last seen to hold and that were not read."""
+        return max(0, self._size - self._read_offset)
 
     def lag(self) -> int:
         """Return how many bytes were written and not yet handed out; raises OSError."""
@@ -94,63 +71,90 @@ class LogFile:
 
         Learns the first bytes while the file is shorter than HEAD_BYTES. Raises OSError.
         """
-        if self.status().st_size < self._read_offset:
+        size = self.status().st_size
+        if size < self._read_offset:
             return False
         head = read_head(self.descriptor)
         if not head.startswith(self.head):
             return False
-        self.head = head
+        self.head, self._size = head, size
         return True
 
-    def truncate(self) -> list[bytes]:
-        """Begin again at byte 0; return the lines that were read before and are on disk no more."""
-        old = self.lines
-        lines = old.drop()
-        self.head = read_head(self.descriptor)
-        self._restart_at(0)
-        self.lines.rejected, self.lines.samples = old.rejected, old.samples
-        return lines
+    def restart(self) -> Remnant:
+        """Begin again at byte 0 of the truncated file; return what had been read of it before.
 
-    def retire(self, now: float) -> None:
-        """Note that another file has taken its place; its writer may not know yet."""
-        if not self.retired:
-            self.retired, self.last_line = True, now
+        Raises OSError.
+        """
+        head = read_head(self.descriptor)
+        remnant = Remnant(self.position, self.head, self.lines, path=self.path)
+        self.head = head
+        self.lines = Splitter(self._max_line_bytes)
+        self._read_offset = self._size = 0
+        self._at_end = False
+        self._fingerprint = ("", -1)
+        return remnant
 
     def take(self, room: int) -> list[bytes]:
         """Return the next whole lines, at most `room`, without line ends; raises OSError."""
         if self._is_copy:
             self._skip_to_end()
             return []
-        budget = TURN_BYTES
-        while self.lines.waiting < room and budget > 0:
-            count = self._fill()
-            if not count:
-                break
-            budget -= count
-        return self.lines.take(room)
-
-    def take_partial(self) -> list[bytes]:
-        """Return what stands behind the last line end as a line: nobody will finish it any more."""
-        return self.lines.take_rest()
-
-    def close(self) -> None:
-        """Give the descriptor back. The position stays."""
-        os.close(self.descriptor)
+        return super().take(room)
 
     def _skip_to_end(self) -> None:
-        self.lines.offset = self._read_offset = self.status().st_size
+        self.lines.offset = self._read_offset = self._size = self.status().st_size
         self._at_end = True
 
     def _fill(self) -> int:
-        """Read one block and return its length, 0 at the end of the file."""
-        if self.lines.is_blocked:
-            self._at_end = False
-            return 0
         block = os.pread(self.descriptor, BLOCK_BYTES, self._read_offset)
+        if block and read_head(self.descriptor, len(self.head)) != self.head:
+            self._at_end = False  # truncated and written anew since it was looked at: not our line
+            return 0
+        self._learn(block, self._read_offset)
         self._read_offset += len(block)
         self._at_end = len(block) < BLOCK_BYTES
         self.lines.feed(block)
         return len(block)
+
+
+class Remnant(Reader):
+    """Lines that were read of a file before it was truncated: on disk they are no more."""
+
+    turn_bytes = 1
+
+    def __init__(self, position: FilePosition, head: bytes, lines: Splitter, *, path: str) -> None:
+        """`position`: of the truncated file; `lines`: what was read of it, from that offset on."""
+        no_inode = (-1, next(_remnants))  # that of the file is its new content's
+        super().__init__(-1, no_inode, path=path, offset=lines.offset, max_line_bytes=0)
+        self.head = head
+        self.retired = self._at_end = True
+        self.lines = lines
+        self._place = position
+
+    @property
+    def is_final(self) -> bool:
+        """Always: there is no file behind it."""
+        return True
+
+    @property
+    def position(self) -> FilePosition:
+        """Where the file was when it was truncated: a restart reports what it then lacks."""
+        return msgspec.structs.replace(self._place, offset=self.offset)
+
+    def lag(self) -> int:
+        """Return 0: what waits is in memory."""
+        return 0
+
+    def take_partial(self) -> list[bytes]:
+        """Return nothing: the end of that line was never read, and its beginning is no line."""
+        return []
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _fill(self) -> int:
+        self._at_end = True
+        return 0
 
 
 def end_of_last_line(descriptor: int, max_line_bytes: int) -> int:

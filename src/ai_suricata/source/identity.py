@@ -22,7 +22,10 @@ SHORTEST_HEAD = 64
 """Bytes below which two files may begin alike by chance: an EVE timestamp and part of a flow id."""
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzma", ".zip")
-"""Endings of files that have been read before they were compressed, and hold no lines now."""
+"""Endings of compressed files: what they hold is not what was written, byte for byte."""
+
+UNPACKABLE = (".gz", ".bz2", ".xz", ".lzma")
+"""Those of them that the standard library can read."""
 
 _DIGEST_BYTES = 16
 _PUNCTUATION = "-_.:T"
@@ -46,11 +49,28 @@ def read_head(descriptor: int, length: int = HEAD_BYTES) -> bytes:
     return os.pread(descriptor, length, 0)
 
 
-def is_position_in(position: FilePosition, descriptor: int) -> bool:
-    """Whether the open file still begins as it did, and reaches as far as it had been read."""
-    if os.fstat(descriptor).st_size < position.offset:
-        return False
-    return fingerprint(read_head(descriptor, position.fingerprint_bytes)) == position.fingerprint
+def packing_of(name: str) -> str:
+    """Return the ending that says how a file is compressed, an empty one where it is not."""
+    return next((ending for ending in COMPRESSED if name.endswith(ending)), "")
+
+
+def is_rotation_of(name: str, of: str) -> bool:
+    """Whether `name` is what a rotation makes of `of`, compressed since or not; no folders."""
+    packing = packing_of(name)
+    unpacked = name.removesuffix(packing)
+    return is_rotated_name(unpacked, of) or (bool(packing) and unpacked == of)
+
+
+def is_rotated_path(path: str, of: str) -> bool:
+    """Whether `path` is what a rotation makes of the path `of`, in the same folder."""
+    rotated, origin = PurePath(path), PurePath(of)
+    return rotated.parent == origin.parent and is_rotation_of(rotated.name, origin.name)
+
+
+def begins_as(position: FilePosition, head: bytes) -> bool:
+    """Whether a file with these first bytes (HEAD_BYTES, or all) begins as it did back then."""
+    known = head[: position.fingerprint_bytes]
+    return len(known) == position.fingerprint_bytes and fingerprint(known) == position.fingerprint
 
 
 def is_rotated_name(name: str, of: str) -> bool:

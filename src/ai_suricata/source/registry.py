@@ -6,50 +6,49 @@ read, the same file once it is finished, and the copy that logrotate's `copytrun
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_suricata.source.identity import (
-    SHORTEST_HEAD,
-    inode_of,
-    is_position_in,
-    is_rotated_name,
-    read_head,
-)
+import msgspec
+
+from ai_suricata.source.history import History
+from ai_suricata.source.identity import SHORTEST_HEAD, is_rotated_path
 
 if TYPE_CHECKING:
-    from ai_suricata.core.position import FilePosition
-    from ai_suricata.source.file import LogFile
+    from ai_suricata.source.candidate import Candidate
     from ai_suricata.source.identity import Inode
-
-FINISHED = 64
-"""Finished files that are remembered even when no glob matches them."""
+    from ai_suricata.source.reader import Reader
 
 
 class Registry:
     """The files of all followed paths."""
 
     def __init__(self) -> None:
-        self._reading: dict[Inode, LogFile] = {}
-        self._finished: dict[Inode, FilePosition] = {}
+        self.history = History()
+        """The files that have been read to their end."""
+        self._reading: dict[Inode, Reader] = {}
         self._idle: set[Inode] = set()
 
-    def add(self, file: LogFile) -> None:
+    def add(self, file: Reader) -> None:
         """Note that the file is being read."""
         self._idle.discard(file.inode)
+        self.history.drop(file.inode, file.head)
         self._reading[file.inode] = file
 
-    def reader(self, inode: Inode) -> LogFile | None:
+    def reader(self, inode: Inode) -> Reader | None:
         """Return the file if it is being read, under whichever path."""
         return self._reading.get(inode)
 
-    def finish(self, file: LogFile) -> None:
-        """Note that the file has been read to its end and is closed."""
+    def drop(self, file: Reader) -> None:
+        """Note that the file is closed, though it has not been read to its end."""
         del self._reading[file.inode]
-        self._finished.pop(file.inode, None)
-        if file.status().st_nlink:  # the inode of a deleted file will be another's
-            self._finished[file.inode] = file.position
+
+    def finish(self, file: Reader) -> None:
+        """Note that the file has been read to its end and is closed."""
+        self.drop(file)
+        position = file.position
+        if file.descriptor < 0 or not file.status().st_nlink:
+            position = msgspec.structs.replace(position, inode=0)  # its inode will be another's
+        self.history.add(file.path, position)
 
     def doze(self, inode: Inode) -> None:
         """Note that the file is closed, though the path that had it still waits for lines."""
@@ -63,31 +62,24 @@ class Registry:
         """Whether some path reads this file, or waits for its next line."""
         return inode in self._reading or inode in self._idle
 
-    def forget(self, matched: set[Inode]) -> None:
-        """Forget the oldest finished files, but not those that a glob still matches."""
-        unmatched = [inode for inode in self._finished if inode not in matched]
-        for inode in unmatched[: max(0, len(unmatched) - FINISHED)]:
-            del self._finished[inode]
+    def has_read(self, candidate: Candidate, path: str, followed: str) -> bool:
+        """Whether the file at `path`, beside the `followed` one, is read or was, by its content."""
+        if self.history.match(candidate, followed) is not None:
+            return True
+        return self.is_copy(path, candidate.head, followed)
 
-    def is_known(self, inode: Inode) -> bool:
-        """Whether a file with this inode is read, waited for or finished."""
-        return self.is_taken(inode) or inode in self._finished
+    def is_copy(self, path: str, head: bytes, followed: str | None = None) -> bool:
+        """Whether the file at `path`, which begins so, is a rotation's copy of one being read.
 
-    def finished_at(self, descriptor: int) -> int | None:
-        """Return the offset at which this open file was finished, None where it never was."""
-        position = self._finished.get(inode_of(os.fstat(descriptor)))
-        if position is None or not is_position_in(position, descriptor):
-            return None
-        return position.offset
-
-    def is_copy(self, path: str, descriptor: int) -> bool:
-        """Whether the open file is a rotation's copy of one that is being read."""
-        head = read_head(descriptor)
-        return any(_is_original(file, path, head) for file in self._reading.values())
+        Of one that a rotation has made of the `followed` path as well.
+        """
+        return any(_is_original(file, path, head, followed) for file in self._reading.values())
 
 
-def _is_original(file: LogFile, path: str, head: bytes) -> bool:
-    if len(file.head) < SHORTEST_HEAD or not head.startswith(file.head):
+def _is_original(file: Reader, path: str, head: bytes, followed: str | None) -> bool:
+    shorter = min(len(file.head), len(head))
+    if shorter < SHORTEST_HEAD or head[:shorter] != file.head[:shorter]:
         return False
-    original, copy = Path(file.path), Path(path)
-    return original.parent == copy.parent and is_rotated_name(copy.name, original.name)
+    return is_rotated_path(path, file.path) or (
+        followed is not None and is_rotated_path(file.path, followed)
+    )

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_suricata.source.file import open_regular
+from ai_suricata.source.candidate import Candidate
 from ai_suricata.source.identity import (
     HEAD_BYTES,
     SHORTEST_HEAD,
+    UNPACKABLE,
     inode_of,
-    is_position_in,
-    is_rotated_name,
+    is_rotated_path,
+    is_rotation_of,
+    packing_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from ai_suricata.core.position import FilePosition
     from ai_suricata.source.identity import Inode
@@ -33,30 +35,51 @@ class Sibling:
     path: str
     inode: Inode
     written_ns: int
-    """Time of its last change, nanoseconds since the epoch."""
+    """Time of its last change, nanoseconds since the epoch; compressing keeps it."""
+    size: int
+    """Bytes on disk."""
+
+    @property
+    def packing(self) -> str:
+        """The ending that says how it is compressed, empty where it is not."""
+        return packing_of(self.path)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its format can be read."""
+        return not self.packing or self.packing in UNPACKABLE
 
 
-def find(position: FilePosition, path: str, registry: Registry) -> int | None:
-    """Open the file that `position` names and return its descriptor; None where it is gone.
+def find(
+    position: FilePosition, path: str, registry: Registry, claimed: Collection[Inode] = ()
+) -> Candidate | None:
+    """Open the file that `position` names; return None where it is gone.
 
     First by its identity; then by its first bytes alone: a copy under a rotated name (logrotate's
-    `copytruncate`), or the path itself after a reboot that has changed its device number. Files
-    that are being read are passed over. Raises PermissionError where a file of that identity may
-    not be read.
+    `copytruncate`), a compressed file, or the path itself after a reboot that has changed its
+    device number. Files that are being read, or `claimed`, are passed over. Raises OSError where a
+    file of that identity can't be opened, or the folder can't be listed.
     """
-    free = [sibling for sibling in siblings(path) if not registry.reader(sibling.inode)]
+    free = [
+        sibling
+        for sibling in siblings(path)
+        if sibling.is_readable
+        and sibling.inode not in claimed
+        and not registry.reader(sibling.inode)
+    ]
     same = (position.device, position.inode)
+    is_weak = position.fingerprint_bytes < SHORTEST_HEAD
     for sibling in free:
-        if sibling.inode == same:
-            found = _open_if_same(sibling, position)
-            if found is not None:
+        if sibling.inode == same and (found := _open_if_same(sibling, position)) is not None:
+            if not (is_weak and registry.has_read(found, sibling.path, path)):
                 return found
+            found.close()  # the inode of a file that had no line yet has gone to another one
     return _find_copy(position, path, free)
 
 
-def _find_copy(position: FilePosition, path: str, free: list[Sibling]) -> int | None:
-    for sibling in free:
-        if _may_be_copy(sibling, path, position.fingerprint_bytes):
+def _find_copy(position: FilePosition, path: str, free: list[Sibling]) -> Candidate | None:
+    for sibling in sorted(free, key=lambda s: bool(s.packing)):  # gzip may not be done with it yet
+        if _may_be_copy(sibling, path, position):
             with suppress(PermissionError):  # a copy that may not be read is no worse than none
                 found = _open_if_same(sibling, position)
                 if found is not None:
@@ -64,34 +87,27 @@ def _find_copy(position: FilePosition, path: str, free: list[Sibling]) -> int | 
     return None
 
 
-def _may_be_copy(sibling: Sibling, path: str, known_bytes: int) -> bool:
-    name, other = Path(path).name, Path(sibling.path).name
-    if other == name:  # re-created files may begin alike: only a full kilobyte proves the opposite
-        return known_bytes >= HEAD_BYTES
-    return known_bytes >= SHORTEST_HEAD and is_rotated_name(other, name)
+def _may_be_copy(sibling: Sibling, path: str, position: FilePosition) -> bool:
+    # Re-created files may begin alike: without the name only a full kilobyte proves the opposite.
+    known = SHORTEST_HEAD if is_rotated_path(sibling.path, path) else HEAD_BYTES
+    return position.fingerprint_bytes >= known
 
 
-def between(path: str, since_ns: int, registry: Registry) -> Iterator[int]:
-    """Open the rotated files that were written after `since_ns`, oldest first; yield descriptors.
+def rotated(path: str) -> list[Sibling]:
+    """Return what rotations have left beside the path, compressed or not, oldest first.
 
-    These were created and rotated while nobody looked. Copies, and files already known, are not
-    among them.
+    Raises OSError as `siblings`.
     """
     name = Path(path).name
-    rotated = [s for s in siblings(path) if is_rotated_name(Path(s.path).name, name)]
-    for sibling in sorted(rotated, key=lambda s: s.written_ns):
-        if sibling.written_ns <= since_ns or registry.is_known(sibling.inode):
-            continue
-        with suppress(OSError):  # deleted or forbidden since the folder was listed: nothing to read
-            descriptor = open_regular(sibling.path)
-            if registry.is_copy(sibling.path, descriptor):
-                os.close(descriptor)
-            else:
-                yield descriptor
+    found = [s for s in siblings(path) if is_rotation_of(Path(s.path).name, name)]
+    return sorted(found, key=lambda s: s.written_ns)
 
 
 def siblings(path: str) -> list[Sibling]:
-    """Return the regular files of the path's folder, and of that to which a symlink leads."""
+    """Return the regular files of the path's folder, and of that to which a symlink leads.
+
+    None of a folder that is not there; raises OSError where one can't be listed.
+    """
     found: dict[Inode, Sibling] = {}
     for folder in {Path(path).parent, Path(os.path.realpath(path)).parent}:
         for sibling in _regular_files(folder):
@@ -100,20 +116,20 @@ def siblings(path: str) -> list[Sibling]:
 
 
 def _regular_files(folder: Path) -> Iterator[Sibling]:
-    with suppress(OSError), os.scandir(folder) as entries:  # no folder, no siblings
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(OSError):  # gone since it was listed, or a symlink to nowhere
                 status = entry.stat()
                 if stat.S_ISREG(status.st_mode):
-                    yield Sibling(entry.path, inode_of(status), status.st_mtime_ns)
+                    yield Sibling(entry.path, inode_of(status), status.st_mtime_ns, status.st_size)
 
 
-def _open_if_same(sibling: Sibling, position: FilePosition) -> int | None:
+def _open_if_same(sibling: Sibling, position: FilePosition) -> Candidate | None:
     try:
-        descriptor = open_regular(sibling.path)
+        found = Candidate.open(sibling.path)
     except FileNotFoundError:
         return None
-    if is_position_in(position, descriptor):
-        return descriptor
-    os.close(descriptor)
+    if found.holds(position):
+        return found
+    found.close()
     return None

@@ -29,6 +29,9 @@ TOP_SOURCES = 10
 EVENT_TYPES = 64
 WORDS = 64
 """Most values of a label whose values are words of the project: reasons, patterns, outcomes."""
+LOSSES = ("truncated", "deleted", "compressed", "given_up", "trimmed", "taken", "disconnected")
+DROPS = ("queue_full", "trimmed", "stopped")
+"""Reasons for which a source loses lines unread."""
 SEVERITIES = (1, 2, 3, 4)
 """Suricata's, 1 being the worst; a rule file can name others, which count as `other`."""
 
@@ -45,6 +48,8 @@ class Metrics:
         self._clock = clock or SystemClock()
         self._started = self._clock.now()
         self._rotations_seen = 0
+        self._losses_seen: Tally[str] = Tally()
+        self._dropped_seen: Tally[str] = Tally()
         self._model_version = "none"
         self._stored = self._shared = True
         self.registry = CollectorRegistry()
@@ -130,6 +135,15 @@ class Metrics:
         self._lag_seconds.set(lag_seconds)
         self._rotations.inc(max(0, rotations - self._rotations_seen))
         self._rotations_seen = rotations
+
+    def losses(self, occasions: Mapping[str, int], lines: Mapping[str, int]) -> None:
+        """Say what the source has lost since the start, by reason: how often, and known lines."""
+        self._raise(self._losses, occasions, self._losses_seen)
+        self._raise(self._dropped, lines, self._dropped_seen)
+
+    def repeated(self, count: int) -> None:
+        """Count events that another file had told of."""
+        self._repeated.inc(count)
 
     def firewall(self, *, up: bool) -> None:
         """Say whether the firewall answers.
@@ -244,6 +258,20 @@ class Metrics:
         self._rotations = self._counter(
             "source_rotations", "Rotations, truncations and re-creations of followed files."
         )
+        self._loss_reasons = Labels(WORDS, known=(*LOSSES, *DROPS))
+        self._losses = self._counter(
+            "source_losses", "Times at which lines were lost unread, or may have been.", "reason"
+        )
+        self._dropped = self._counter(
+            "lines_dropped", "Lines lost because their sender can't be made to wait.", "reason"
+        )
+        for reason in LOSSES:  # a rule on the increase needs the zero
+            self._losses.labels(reason)
+        for reason in DROPS:
+            self._dropped.labels(reason)
+        self._repeated = self._counter(
+            "events_repeated", "Events that another followed file had told of, not counted again."
+        )
         name, meaning = f"{PREFIX}top_source_ips", "Alerts of the sources with the most of them."
         self._top = Ranking(name, meaning, "ip", TOP_SOURCES, self.registry)
         self._depth = self._gauge("queue_depth", "Batches that wait before a stage.", "stage")
@@ -280,6 +308,12 @@ class Metrics:
         self, name: str, meaning: str, read: Callable[[], float | None] | None = None
     ) -> Reading:
         return Reading(PREFIX + name, meaning, self.registry, read)
+
+    def _raise(self, counter: Counter, totals: Mapping[str, int], seen: Tally[str]) -> None:
+        """Bring a counter up to totals that somebody else keeps."""
+        for reason, total in totals.items():
+            counter.labels(self._loss_reasons.of(reason)).inc(max(0, total - seen[reason]))
+            seen[reason] = total
 
     def _uptime(self) -> float:
         return max(0.0, self._clock.now() - self._started)

@@ -103,6 +103,7 @@ def test_a_wrong_setting_is_named_with_what_would_be_right(
         ({"CRITICAL_THRESHOLD": "0.7"}, ["must rise"]),
         ({"PFSENSE_TABLE": "ai_suricata_limit"}, ["must differ; name two tables"]),
         ({"FIREWALL": "pfsense"}, ["ssh-keyscan"]),
+        ({"EVE_SOURCE": "ssh"}, ["EVE_SOURCE=ssh logs in to PFSENSE_HOST"]),
         (
             {"FIREWALL": "pfsense", "PFSENSE_TABLE": "ai_suricata_limit"},
             ["name two tables", "PFSENSE_KNOWN_HOSTS is missing"],

@@ -20,6 +20,10 @@ from ai_suricata.core.address import parse_address, parse_network, parse_target
         ("::FFFF:192.0.2.1%eth0", "192.0.2.1"),
         ("2001:0db8:0000:0000:0000:0000:0000:0001", "2001:db8::1"),
         ("2001:DB8::1", "2001:db8::1"),
+        ("2001:0DB8:0000:0000:0000:0000:0000:000A", "2001:db8::a"),
+        ("0000:0000:0000:0000:0000:0000:0000:0001", "::1"),
+        ("fe80::1%em0", "fe80::1"),
+        ("FE80:0000:0000:0000:0000:0000:0000:0001%igb1.20", "fe80::1"),
         ("fe80::1%eth0", "fe80::1"),
         ("fe80:0000:0000:0000:0000:0000:0000:0001%2", "fe80::1"),
     ],
@@ -29,7 +33,13 @@ def test_every_spelling_of_an_address_is_one(text: str, expected: str) -> None:
     assert expected == str(parse_address(text))
 
 
-@pytest.mark.parametrize("text", ["", "host", "192.0.2", "192.0.2.256", "192.0.2.01", "::g", "1%"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "host", "192.0.2", "192.0.2.256", "192.0.2.01", "::g", "1%", "%em0", "3221225985"),
+        *("\x00", "192.0.2.1\x00", "\u0661.0.0.1", "\ufffd", "1" * 5000, "null", "192.0.2.1:80"),
+    ],
+)
 def test_what_is_no_address_raises_value_error(text: str) -> None:
     """Nothing is guessed."""
     with pytest.raises(ValueError, match=r".*"):

@@ -9,6 +9,7 @@ import pytest
 
 from ai_suricata.core.clock import ManualClock
 from ai_suricata.doctor import eve as examined
+from ai_suricata.doctor import sight
 from ai_suricata.doctor.finding import Status
 from fakes import eve
 
@@ -62,7 +63,7 @@ def test_with_alerts_alone_it_says_what_is_lost(path: Path) -> None:
 
     assert Status.WARNING == coverage.status
     assert "only alerts arrive" in coverage.sentence
-    for kind, lost in examined.LOST.items():
+    for kind, lost in sight.LOST.items():
         assert f"{kind}: {lost}" in coverage.sentence
     assert "switch on flow, http, dns, tls, ssh in suricata.yaml" in coverage.remedy
     assert "eve-log" in coverage.remedy

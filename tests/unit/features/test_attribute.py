@@ -53,6 +53,36 @@ def test_an_alert_counts_for_the_opener_of_its_flow_whichever_side_the_packet_ca
     assert [STRANGER] * 2 == [owner(attribution, record) for record in (request, answer)]
 
 
+@pytest.mark.parametrize(
+    "opener", ["2001:db8::9", "2001:0DB8:0000:0000:0000:0000:0000:0009", "2001:db8::9%em0"]
+)
+def test_the_opener_is_known_in_any_spelling(attribution: Attribution, opener: str) -> None:
+    """Otherwise an alert on the request would be taken for one on the answer of the victim."""
+    record = eve.alert("2001:0db8:0000:0000:0000:0000:0000:0009", "fd00::5", opener=opener)
+
+    assert "2001:db8::9" == owner(attribution, record)
+
+
+def test_an_opener_who_is_neither_side_is_not_heeded(attribution: Attribution) -> None:
+    """The packet then says who acted, as in records without a flow."""
+    assert STRANGER == owner(attribution, eve.alert(STRANGER, SERVER, opener="router"))
+    assert STRANGER == owner(attribution, eve.alert(STRANGER, SERVER, opener=PEER))
+
+
+def test_a_resolver_is_known_in_any_spelling(attribution: Attribution) -> None:
+    """Its answer to a question for a bad name is no attack of its own."""
+    answer = eve.alert(
+        "2001:0db8:0000:0000:0000:0000:0000:0053",
+        "fd00::20",
+        port=40_000,
+        src_port=53,
+        category=TROJAN,
+        opener="fd00::20",
+    )
+
+    assert "fd00::20" == owner(attribution, answer)
+
+
 def test_an_alert_on_the_answer_of_the_victim_counts_for_the_attacker(
     attribution: Attribution,
 ) -> None:

@@ -31,6 +31,8 @@ _TCP = [
     ("FIN scan", ("01", "14", "closed"), 1, False, False),
     ("null scan", ("00", "14", "closed"), 1, False, False),
     ("flags that are no numbers", ("zz", "", "closed"), 1, False, False),
+    ("flags that are two digits to nobody", ("-e", "-e", "established"), 5, False, False),
+    ("flags in upper case", ("1B", "1B", "closed"), 5, True, False),
 ]
 
 

@@ -118,6 +118,16 @@ def test_a_sweep_that_both_files_see_untranslated_counts_each_host(twins: Twins)
     assert stories[: len(sweep)] == counted(twins, stories)
 
 
+def test_two_hosts_that_both_files_know_are_not_one_that_was_translated(twins: Twins) -> None:
+    """However the two files are read between each other."""
+    known = [(file, eve.flow(PEER, f"10.0.0.{n}")) for n in (1, 2) for file in (WAN, LAN)]
+    counted(twins, known)
+    one, two = eve.flow(STRANGER, "10.0.0.1"), eve.flow(STRANGER, "10.0.0.2")
+    stories = [(WAN, one), (LAN, two), (LAN, one), (WAN, two)]
+
+    assert stories[:2] == counted(twins, stories)
+
+
 def test_events_without_addresses_are_never_repetitions(twins: Twins) -> None:
     """Statistics of two processes are two statistics."""
     stats = {"timestamp": eve.stamp(0), "event_type": "stats"}

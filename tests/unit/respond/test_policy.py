@@ -182,10 +182,10 @@ def test_the_target_is_the_address_of_the_verdict() -> None:
 
 def test_a_flow_is_as_old_as_its_record_and_not_as_its_start() -> None:
     """A connection is told of when it ends: an attack that goes on must not count as history."""
-    begun = verdict(at=NOW - 700)
 
     def ruling(written: float) -> Ruling | None:
-        return rule(begun, lambda *_key: None, NEVER, respond_settings(), NOW, written)
+        begun = verdict(at=NOW - 700, written=int(written * 1_000_000))
+        return rule(begun, lambda *_key: None, NEVER, respond_settings(), NOW)
 
     ended_now, read_late = ruling(NOW - 1), ruling(NOW - 700)
     assert ended_now is not None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ai_suricata.config.source import SourceSettings
+from ai_suricata.core.position import files_of
 from ai_suricata.source.tail import Tail
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ai_suricata.core.clock import ManualClock
-    from ai_suricata.core.position import Position
+    from ai_suricata.core.position import FilePosition, Position
 
 GRACE = 5.0
 
@@ -53,3 +54,13 @@ def read(tail: Tail) -> list[bytes]:
     while (batch := tail.poll()) is not None:
         found += batch.lines
     return found
+
+
+def unread(position: Position, path: Path) -> list[FilePosition]:
+    """Return the places in the files of a path that are not finished."""
+    return [place for place in files_of(position, str(path)) if not place.done]
+
+
+def finished(position: Position, path: Path) -> list[FilePosition]:
+    """Return the places of the files of a path that have been read to their end."""
+    return [place for place in files_of(position, str(path)) if place.done]

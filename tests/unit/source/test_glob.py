@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from ai_suricata.source.chain import ABSENCE, IDLE
+from ai_suricata.source.ending import ABSENCE, IDLE
 from ai_suricata.source.tail import GLOB_INTERVAL
 from unit.source.following import GRACE, append, lines, read, text
 
@@ -81,6 +81,7 @@ def test_dated_name_that_the_glob_matches(
         append(eve, text(lines(6, 7)))
         assert lines(6, 7) == read(tail)[-1:]
     append(renamed, b"very late\n")
+    clock.advance(GLOB_INTERVAL)
     assert [b"very late"] == read(tail)
 
 
@@ -276,3 +277,57 @@ def test_path_with_brackets_is_a_path(tmp_path: Path, follow: Follow) -> None:
     path = tmp_path / "eve[1].json"
     append(path, b"one\n")
     assert [b"one"] == read(follow(path, start="beginning"))
+
+
+def test_finished_file_stays_finished(tmp_path: Path, follow: Follow, clock: ManualClock) -> None:
+    """A glob that matches its new name reads it no more, wherever it goes: compressed, or away."""
+    eve = tmp_path / "eve.json"
+    tail = follow(tmp_path / "eve*", start="beginning")
+    for number in range(3):
+        append(eve, text(lines(20 * number, 20 * number + 20)))
+        clock.advance(GLOB_INTERVAL)
+        assert lines(20 * number, 20 * number + 20) == read(tail)
+        renamed = eve.rename(tmp_path / f"eve.json.{number}")
+        append(eve, text(lines(900 + number, 901 + number)))
+        for _ in range(3):
+            clock.advance(GRACE)
+            read(tail)
+    assert {str(tmp_path / "eve*"), str(eve)} == set(tail.position)
+    packed = gzip.compress((tmp_path / "eve.json.0").read_bytes())
+    (tmp_path / "eve.json.0.gz").write_bytes(packed)
+    (tmp_path / "eve.json.0").unlink()
+    (tmp_path / "eve.json.1").unlink()
+    append(eve, text(lines(100, 120)))
+    append(renamed, text(lines(60, 61)))
+    again = follow(tmp_path / "eve*", position=tail.position)
+    for reader in (tail, again):
+        clock.advance(GLOB_INTERVAL)
+        assert sorted([*lines(60, 61), *lines(100, 120)]) == sorted(read(reader))
+        assert not reader.losses.occasions
+
+
+def test_finished_file_that_grew_is_finished_again(
+    tmp_path: Path, follow: Follow, clock: ManualClock
+) -> None:
+    """A late line is read under the new name; after that the file is known as it was before."""
+    eve = tmp_path / "eve.json"
+    tail = follow(tmp_path / "eve*", start="beginning")
+    append(eve, text(lines(0, 3)))
+    clock.advance(GLOB_INTERVAL)
+    assert lines(0, 3) == read(tail)
+    renamed = eve.rename(tmp_path / "eve.json.1")
+    append(eve, text(lines(3, 4)))
+    assert lines(3, 4) == read(tail)
+    clock.advance(GRACE)
+    assert [] == read(tail)
+    append(renamed, text(lines(4, 5)))
+    clock.advance(GLOB_INTERVAL)
+    assert lines(4, 5) == read(tail)
+    clock.advance(IDLE)
+    assert [] == read(tail)
+    (tmp_path / "eve.json.2.gz").write_bytes(gzip.compress(renamed.read_bytes()))
+    renamed.unlink()
+    eve.rename(renamed)
+    append(eve, text(lines(5, 6)))
+    assert lines(5, 6) == read(tail)
+    assert [] == read(follow(tmp_path / "eve*", position=tail.position))

@@ -84,7 +84,7 @@ def test_overlong_line_is_not_held_in_memory(
     tail = follow(eve, max_line_bytes=10_000)
     append(eve, b"before\n" + b"x" * 50_000)
     assert [b"before"] == read(tail)
-    (file,) = next(iter(tail._chains.values())).files
+    (file,) = next(iter(tail._roster)).files
     assert file.lines.held <= 10_000 + 4096
     assert 7 == files_of(tail.position, str(eve))[0].offset
     append(eve, b"x" * 50_000 + b"\nafter\n")

@@ -7,10 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
-from ai_suricata.core.position import files_of
-from unit.source.following import GRACE, append, lines, read, text
+from unit.source.following import GRACE, append, lines, read, text, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +72,7 @@ def test_finished_file_leaves_the_position(eve: Path, follow: Follow, clock: Man
     append(renamed, b"too late\n")
     append(eve, b"new\n")
     assert [b"new"] == read(tail)
-    assert [eve.stat().st_ino] == [file.inode for file in files_of(tail.position, str(eve))]
+    assert [eve.stat().st_ino] == [file.inode for file in unread(tail.position, eve)]
     assert 1 == tail.lag().files
 
 
@@ -129,17 +127,6 @@ def test_several_rotations_within_the_grace(eve: Path, follow: Follow) -> None:
         append(path, path.name.encode() + b"\n")
     assert [path.name.encode() for path in renamed] == read(tail)
     assert 5 == tail.rotations
-
-
-def test_oldest_of_too_many_rotated_files_goes(eve: Path, follow: Follow) -> None:
-    """Open files are bounded, and the log says which one went."""
-    tail = follow(eve)
-    with capture_logs() as logs:
-        for number in range(12):
-            rotate(eve, f".{number}")
-            assert [] == read(tail)
-    assert 9 == tail.lag().files
-    assert 4 == sum(entry["event"].startswith("too many rotated") for entry in logs)
 
 
 def test_two_rotations_between_two_looks(eve: Path, follow: Follow) -> None:
@@ -288,7 +275,7 @@ def test_symlink_is_switched_to_a_file_that_is_followed_too(
     assert [b"1", b"2"] == sorted(read(tail))
     clock.advance(GRACE)
     assert [] == read(tail)
-    assert () == tail.position[str(link)]
+    assert [] == unread(tail.position, link)
     assert 1 == tail.lag().files
 
 

@@ -52,7 +52,12 @@ CONTRACT = [
     "model_info",
     "queue_depth",
 ]
-OWN = ["active_rate_limits"]
+OWN = [
+    "active_rate_limits",
+    "events_repeated_total",
+    "lines_dropped_total",
+    "source_losses_total",
+]
 
 
 @pytest.fixture
