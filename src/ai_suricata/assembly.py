@@ -154,9 +154,7 @@ class Assembly:
 
 def never_block_of(settings: Settings) -> NeverBlock:
     """Return who is never blocked, asking this machine for its surroundings."""
-    uses_firewall = (
-        settings.firewall.firewall != DryRun.name or settings.source.eve_source == "ssh"
-    )
+    uses_firewall = settings.firewall.firewall != DryRun.name or settings.source.eve_source == "ssh"
     return NeverBlock(
         {
             "NEVER_BLOCK": settings.respond.never_block,
