@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _BEFORE = b'{"timestamp":"'
+_FEW = 16
 _TIME = slice(len(_BEFORE), len(_BEFORE) + len("2026-01-01T00:00:00.000000"))
 
 
@@ -45,6 +46,7 @@ class Merge:
         """
         lines: list[bytes] = []
         runs: list[tuple[str, int]] = []
+        self._forget(files)
         heap = self._heap(files)
         while heap and room > len(lines):
             _, _, file = heapq.heappop(heap)
@@ -56,9 +58,11 @@ class Merge:
                 heapq.heappush(heap, self._entry(file))
         return lines, runs
 
-    def forget(self, path: str) -> None:
-        """Forget how far a file had come that is not followed any more."""
-        self._reached.pop(path, None)
+    def _forget(self, files: Sequence[Readable]) -> None:
+        """Forget how far those had come that are not followed any more."""
+        if len(self._reached) > 2 * len(files) + _FEW:
+            paths = {file.path for file in files}
+            self._reached = {path: at for path, at in self._reached.items() if path in paths}
 
     def _heap(self, files: Sequence[Readable]) -> list[tuple[bytes, int, Readable]]:
         """Return all files, another one first each time among those that are equally far."""

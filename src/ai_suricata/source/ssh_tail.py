@@ -13,6 +13,7 @@ import structlog
 from ai_suricata.core.errors import FirewallRefusedError, FirewallUnreachableError
 from ai_suricata.source.base import Batch, Lag, Losses
 from ai_suricata.source.line import MOST_SAMPLES
+from ai_suricata.source.merge import Merge
 from ai_suricata.source.ssh_block import READ_BYTES
 from ai_suricata.source.ssh_chain import RemoteChain
 from ai_suricata.source.ssh_folder import is_pattern, matches
@@ -72,7 +73,7 @@ class SshTail:
         self._failures = 0
         self._obstacle: str | None = "connecting to the firewall"
         self._told: str | None = None
-        self._turn = 0
+        self._merge = Merge()
         self._begin(position or {})
 
     async def batches(self) -> AsyncIterator[Batch]:
@@ -201,9 +202,8 @@ class SshTail:
 
     def _batch(self) -> Batch | None:
         """Hand out what was read, without waiting."""
-        now, chains = self._clock(), self._in_turn()
-        origins: list[tuple[str, int]] = []
-        lines = self._take(chains, now, origins)
+        now, chains = self._clock(), list(self._chains.values())
+        lines, origins = self._merge.take(chains, self._settings.batch_size, now)
         for chain in chains:
             last = chain.let_go(now, self._settings.batch_size - len(lines))
             if last:
@@ -220,20 +220,6 @@ class SshTail:
             origins if self._patterns or len(self._settings.paths) > 1 else (),
         )
 
-    def _take(
-        self, chains: Sequence[RemoteChain], now: float, origins: list[tuple[str, int]]
-    ) -> list[bytes]:
-        """Take lines from the paths in turn, a like share each, then what room is left."""
-        lines: list[bytes] = []
-        size = self._settings.batch_size
-        for share in (max(1, size // max(1, len(chains))), size):
-            for chain in chains:
-                taken = chain.take(min(share, size - len(lines)), now)
-                if taken:
-                    lines += taken
-                    origins.append((chain.path, len(taken)))
-        return lines
-
     def _take_rejected(self) -> tuple[int, list[bytes]]:
         count, samples = 0, []
         for chain in self._chains.values():
@@ -241,12 +227,6 @@ class SshTail:
             count += number
             samples += beginnings
         return count, samples[:MOST_SAMPLES]
-
-    def _in_turn(self) -> list[RemoteChain]:
-        """Return the paths, another one first each time."""
-        chains = list(self._chains.values())
-        self._turn = (self._turn + 1) % max(1, len(chains))
-        return chains[self._turn :] + chains[: self._turn]
 
     async def _match(self, now: float) -> None:
         """Follow what the globs match now, and forget the paths that are gone."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_suricata.source.base import Batch, Lag, Losses
 from ai_suricata.source.line import MOST_SAMPLES
+from ai_suricata.source.merge import Merge
 from ai_suricata.source.roster import GLOB_INTERVAL, Roster
 from ai_suricata.source.watch import Watch
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from ai_suricata.config.source import SourceSettings
     from ai_suricata.core.position import Position
-    from ai_suricata.source.chain import Chain
 
 __all__ = ["GLOB_INTERVAL", "Tail"]
 
@@ -42,7 +42,7 @@ class Tail:
         self._losses = Losses()
         self._roster = Roster(settings, self._losses)
         self._roster.begin(position or {}, clock())
-        self._turn = 0
+        self._merge = Merge()
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield whatever waits, up to the batch size, until `stop`; the files are closed then."""
@@ -76,8 +76,7 @@ class Tail:
         return any(chain.files.is_busy for chain in self._roster)
 
     def _next_batch(self, now: float) -> Batch | None:
-        origins: list[tuple[str, int]] = []
-        lines = self._collect(now, origins)
+        lines, origins = self._merge.take(list(self._roster), self._settings.batch_size, now)
         room = self._settings.batch_size - len(lines)
         if room:
             lines += self._let_go(now, room, origins)
@@ -138,32 +137,6 @@ class Tail:
             count += number
             samples += beginnings
         return count, samples[:MOST_SAMPLES]
-
-    def _collect(self, now: float, origins: list[tuple[str, int]]) -> list[bytes]:
-        """Take lines from the paths in turn, a like share each, until the batch is full."""
-        lines: list[bytes] = []
-        waiting = self._in_turn()
-        room = self._settings.batch_size
-        while waiting and room:
-            share = max(1, room // len(waiting))
-            counts = []
-            for chain in waiting:
-                taken = chain.take(min(share, room), now)
-                lines += taken
-                room -= len(taken)
-                if taken:
-                    origins.append((chain.path, len(taken)))
-                counts.append(len(taken))
-            waiting = [
-                chain for chain, count in zip(waiting, counts, strict=True) if count == share
-            ]
-        return lines
-
-    def _in_turn(self) -> list[Chain]:
-        """Return the paths, another one first each time."""
-        chains = list(self._roster)
-        self._turn = (self._turn + 1) % max(1, len(chains))
-        return chains[self._turn :] + chains[: self._turn]
 
     def _let_go(self, now: float, room: int, origins: list[tuple[str, int]]) -> list[bytes]:
         lines: list[bytes] = []
