@@ -25,7 +25,7 @@ from benchmarks.rotation_line import runs, strange
 
 from ai_suricata.config.source import SourceSettings
 from ai_suricata.features.table import LAYOUT, Columns
-from ai_suricata.source.tail import Tail
+from ai_suricata.source.file.tail import Tail
 from ai_suricata.state.base import Changes
 from ai_suricata.state.behaviour import BehaviourLog
 from ai_suricata.state.row import Rows

@@ -10,8 +10,8 @@ from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
 from ai_suricata.sink.dead_letter import DeadLetter
 from ai_suricata.sink.record import Recorder
-from ai_suricata.source.socket import Socket
-from ai_suricata.source.tail import Tail
+from ai_suricata.source.file.tail import Tail
+from ai_suricata.source.socket.receiver import Socket
 from ai_suricata.state.alerts import FileAlerts
 from ai_suricata.state.local import LocalTopSources
 from ai_suricata.state.memory import MemoryState, ledger_name
@@ -103,13 +103,13 @@ def source_of(settings: Settings, position: Position | None) -> Source:
     """Return the source that EVE_SOURCE names, going on at `position`. Raises `ConfigError`."""
     match settings.source.eve_source:
         case "ssh":  # asyncssh, only where it is used
-            from ai_suricata.source.ssh_tail import SshTail  # noqa: PLC0415 - as above
+            from ai_suricata.source.ssh.tail import SshTail  # noqa: PLC0415 - as above
 
             return SshTail(settings.source, settings.firewall, position)
         case "socket":
             return Socket(settings.source)
         case "redis":  # redis-py, only where it is used
-            from ai_suricata.source.redis_input import RedisInput  # noqa: PLC0415 - as above
+            from ai_suricata.source.redis.input import RedisInput  # noqa: PLC0415 - as above
 
             return RedisInput(settings.source, settings.redis, position, settings.state.instance)
         case _:

@@ -13,9 +13,9 @@ import pytest
 
 from ai_suricata.config.source import SourceSettings
 from ai_suricata.source.base import Losses
-from ai_suricata.source.redis_input import RedisInput
-from ai_suricata.source.socket import Socket
-from ai_suricata.source.tail import Tail
+from ai_suricata.source.file.tail import Tail
+from ai_suricata.source.redis.input import RedisInput
+from ai_suricata.source.socket.receiver import Socket
 from fakes.redis_client import until
 from fakes.redis_servers import valkey
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Self
 
 from ai_suricata.config.source import SourceSettings
-from ai_suricata.source.ssh_tail import SshTail
+from ai_suricata.source.ssh.tail import SshTail
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,9 +18,9 @@ from lab.process import end, run, running, wait_until
 
 import ai_suricata
 from ai_suricata.replay import learn, learn_batches
-from ai_suricata.source.pcap import PcapRun
-from ai_suricata.source.pcap_folder import Capture, look_at
-from ai_suricata.source.pcap_suricata import Suricata
+from ai_suricata.source.pcap.folder import Capture, look_at
+from ai_suricata.source.pcap.run import PcapRun
+from ai_suricata.source.pcap.suricata import Suricata
 from fakes import eve
 from fakes.privilege import need_root
 from fakes.redis_process import program

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ai_suricata.source.base import Losses
-from ai_suricata.source.redis_input import RedisInput
+from ai_suricata.source.redis.input import RedisInput
 from fakes.redis_client import until
 from fakes.redis_process import HOST
 from fakes.redis_servers import ClusterGroup, cluster, valkey

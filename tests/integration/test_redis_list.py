@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ai_suricata.source.base import Losses
-from ai_suricata.source.redis_list import ListReader
-from ai_suricata.source.redis_reader import FAILURES, marker_of
+from ai_suricata.source.redis.list import ListReader
+from ai_suricata.source.redis.reader import FAILURES, marker_of
 from ai_suricata.state.clients import connect
 from fakes.redis_servers import proxy, valkey
 from fakes.suricata_redis import KEY, blocking, lines, push, settings_for

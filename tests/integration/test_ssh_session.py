@@ -14,7 +14,7 @@ import pytest
 from ai_suricata.config.settings import FirewallSettings
 from ai_suricata.core.errors import FirewallRefusedError
 from ai_suricata.firewall.ssh import Link, _ends
-from ai_suricata.source.ssh_session import Session, SessionLostError
+from ai_suricata.source.ssh.session import Session, SessionLostError
 from fakes.sshd import SftpStandIn, running_sftp
 
 if TYPE_CHECKING:

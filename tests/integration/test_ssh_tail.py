@@ -14,7 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from ai_suricata.core.position import FilePosition
-from ai_suricata.source import ssh_chain, ssh_tail
+from ai_suricata.source.ssh import chain as ssh_chain
+from ai_suricata.source.ssh import tail as ssh_tail
 from fakes.ssh_reader import Reader
 from fakes.sshd import SftpStandIn, running_sftp
 from unit.source.following import append, lines, text

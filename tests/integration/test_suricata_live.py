@@ -29,9 +29,9 @@ from redis import Redis
 import ai_suricata
 from ai_suricata.config.settings import RedisSettings
 from ai_suricata.config.source import SourceSettings
-from ai_suricata.source.redis_input import RedisInput
-from ai_suricata.source.socket import Socket
-from ai_suricata.source.tail import Tail
+from ai_suricata.source.file.tail import Tail
+from ai_suricata.source.redis.input import RedisInput
+from ai_suricata.source.socket.receiver import Socket
 from fakes.privilege import need_root
 from fakes.redis_process import program
 
@@ -307,7 +307,7 @@ import asyncio, json, os, sys
 from pathlib import Path
 from ai_suricata.config.settings import RedisSettings
 from ai_suricata.config.source import SourceSettings
-from ai_suricata.source.redis_input import RedisInput
+from ai_suricata.source.redis.input import RedisInput
 
 path, url, mode = Path(sys.argv[1]), *sys.argv[2:]
 whole, _, broken = path.read_bytes().rpartition(b"\\n")

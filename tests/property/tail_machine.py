@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 from ai_suricata.config.source import SourceSettings
 from ai_suricata.core.clock import ManualClock
 from ai_suricata.core.position import Position, files_of
-from ai_suricata.source import file as source_file
-from ai_suricata.source.tail import GLOB_INTERVAL, Tail
+from ai_suricata.source.file import log as source_file
+from ai_suricata.source.file.tail import GLOB_INTERVAL, Tail
 from property.tail_model import Model
 from property.tail_writer import NAMINGS
 

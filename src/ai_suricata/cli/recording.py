@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from ai_suricata.config.settings import Settings
-    from ai_suricata.source.pcap import PcapRun
-    from ai_suricata.source.pcap_folder import Capture
-    from ai_suricata.source.pcap_progress import Progress
-    from ai_suricata.source.pcap_suricata import Suricata
+    from ai_suricata.source.pcap.folder import Capture
+    from ai_suricata.source.pcap.progress import Progress
+    from ai_suricata.source.pcap.run import PcapRun
+    from ai_suricata.source.pcap.suricata import Suricata
 
 FilesArgument = Annotated[
     list[Path],
@@ -84,7 +84,7 @@ class Recording:
     def _run_suricata(
         self, capture: Capture, settings: Settings, bar: Bar
     ) -> Iterator[list[bytes]]:
-        from ai_suricata.source.pcap import PcapRun
+        from ai_suricata.source.pcap.run import PcapRun
 
         show = _shown(bar, self.path.name)
         with PcapRun(capture, self._suricata, settings.source, show) as run:
@@ -101,9 +101,9 @@ def recordings(
     paths: Sequence[Path], settings: Settings, config: Path | None, rules: Path | None
 ) -> list[Recording]:
     """Return what the arguments stand for, or end the program naming each that can't be read."""
-    from ai_suricata.source.pcap_file import InputError
-    from ai_suricata.source.pcap_folder import EveFiles, look_at
-    from ai_suricata.source.pcap_suricata import Suricata
+    from ai_suricata.source.pcap.capture import InputError
+    from ai_suricata.source.pcap.folder import EveFiles, look_at
+    from ai_suricata.source.pcap.suricata import Suricata
 
     suricata = Suricata(config, rules, settings.features.home_net)
     found: list[Recording] = []
@@ -126,7 +126,7 @@ def recordings(
 
 
 def _check(suricata: Suricata) -> None:
-    from ai_suricata.source.pcap_file import InputError
+    from ai_suricata.source.pcap.capture import InputError
 
     try:
         suricata.check()

@@ -76,7 +76,7 @@ def replay(
 
 def _one(runner: Replay, recording: Recording, output: Format, *, keep: bool) -> bool:
     """Replay and list one recording; return whether it was one of events, read to its end."""
-    from ai_suricata.source.pcap import SuricataError
+    from ai_suricata.source.pcap.run import SuricataError
 
     if not keep:
         runner.forget()

@@ -51,7 +51,7 @@ def train(
     from ai_suricata.classify.artifact import dump
     from ai_suricata.core.errors import StateError
     from ai_suricata.replay import learn_batches
-    from ai_suricata.source.pcap import SuricataError
+    from ai_suricata.source.pcap.run import SuricataError
     from ai_suricata.state.file import replace
 
     try:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ai_suricata.core.errors import ConfigError, FirewallRefusedError, FirewallUnreachableError
 from ai_suricata.doctor.finding import ok, warning, wrong
 from ai_suricata.doctor.sight import MOST, judge, sight_of, sight_of_lines
-from ai_suricata.source.redis_input import client_of
-from ai_suricata.source.ssh_session import Session, SessionLostError
+from ai_suricata.source.redis.input import client_of
+from ai_suricata.source.ssh.session import Session, SessionLostError
 from ai_suricata.state.clients import ERRORS, describe
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ai_suricata.doctor.finding import wrong
 from ai_suricata.doctor.sight import MOST, judge, sight_of
+from ai_suricata.source.file.obstacle import describe, describe_pattern
 from ai_suricata.source.identity import COMPRESSED
-from ai_suricata.source.obstacle import describe, describe_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The SSH connection to a pfSense host: who may answer, who logs in, and what went wrong.
 
-Used by `firewall.pfsense` for commands and by `source.ssh_tail` for files, each on a connection of
+Used by `firewall.pfsense` for commands and by `source.ssh.tail` for files, each on a connection of
 its own, since one that hangs is given up with all that runs on it.
 """
 

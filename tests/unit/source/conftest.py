@@ -12,7 +12,7 @@ from unit.source.following import new_tail
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ai_suricata.source.tail import Tail
+    from ai_suricata.source.file.tail import Tail
 
 
 @pytest.fixture

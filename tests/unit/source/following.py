@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_suricata.config.source import SourceSettings
 from ai_suricata.core.position import files_of
-from ai_suricata.source.tail import Tail
+from ai_suricata.source.file.tail import Tail
 
 if TYPE_CHECKING:
     from pathlib import Path

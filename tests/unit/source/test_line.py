@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ai_suricata.core.position import files_of
-from ai_suricata.source import file as source_file
+from ai_suricata.source.file import log as source_file
 from unit.source.following import append, lines, read, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ai_suricata.source.tail import Tail
+    from ai_suricata.source.file.tail import Tail
 
     Follow = Callable[..., Tail]
 

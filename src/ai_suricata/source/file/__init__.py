@@ -1,0 +1,1 @@
+"""Local files that grow, are rotated, truncated, compressed and replaced."""

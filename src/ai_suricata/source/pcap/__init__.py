@@ -1,0 +1,1 @@
+"""Captures, which the installed Suricata reads."""

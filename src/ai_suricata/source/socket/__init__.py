@@ -1,0 +1,1 @@
+"""Suricata's unix socket output: we listen."""

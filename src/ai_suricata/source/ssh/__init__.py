@@ -1,0 +1,1 @@
+"""The same files on another host, over SFTP."""
