@@ -14,7 +14,7 @@ run: $(VENV)/.run ## Show the daemon at work on the sample (no root, nothing lea
 	$(BIN)/ai-suricata demo
 
 test: $(VENV)/.dev ## Run every test that needs no system package
-	$(BIN)/pytest -m "not system"
+	$(BIN)/pytest -m "not system" -n auto --dist worksteal
 
 test-system: $(VENV)/.dev ## Run the tests that need real servers: sshd, Suricata, Prometheus
 	$(BIN)/pytest -m system
