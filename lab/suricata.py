@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_suricata.source.pcap.suricata import VARIABLES
 from lab.network import inside
 from lab.process import LabError, end, running
 
@@ -27,38 +28,9 @@ _START_LIMIT = 180.0  # seconds: tens of thousands of rules take a while to comp
 _STOP_LIMIT = 90.0  # seconds: a stopping Suricata writes every flow that it still holds
 _PROBE_PAUSE = 0.5
 
-_CONFIG = """\
-%YAML 1.1
----
-vars:
-  address-groups:
-    HOME_NET: "[{home_net}]"
-    EXTERNAL_NET: "!$HOME_NET"
-    HTTP_SERVERS: "$HOME_NET"
-    SMTP_SERVERS: "$HOME_NET"
-    SQL_SERVERS: "$HOME_NET"
-    DNS_SERVERS: "$HOME_NET"
-    TELNET_SERVERS: "$HOME_NET"
-    AIM_SERVERS: "$EXTERNAL_NET"
-    DC_SERVERS: "$HOME_NET"
-    DNP3_SERVER: "$HOME_NET"
-    DNP3_CLIENT: "$HOME_NET"
-    MODBUS_CLIENT: "$HOME_NET"
-    MODBUS_SERVER: "$HOME_NET"
-    ENIP_CLIENT: "$HOME_NET"
-    ENIP_SERVER: "$HOME_NET"
-  port-groups:
-    HTTP_PORTS: "80"
-    SHELLCODE_PORTS: "!80"
-    ORACLE_PORTS: 1521
-    SSH_PORTS: 22
-    DNP3_PORTS: 20000
-    MODBUS_PORTS: 502
-    FILE_DATA_PORTS: "[$HTTP_PORTS,110,143]"
-    FTP_PORTS: 21
-    GENEVE_PORTS: 6081
-    VXLAN_PORTS: 4789
-    TEREDO_PORTS: 3544
+_CONFIG = (
+    VARIABLES
+    + """\
 default-log-dir: {out}
 stats:
   enabled: yes
@@ -119,6 +91,7 @@ flow-timeouts:
   udp: {{new: 8, established: 12, bypassed: 10}}
   icmp: {{new: 5, established: 10, bypassed: 10}}
 """
+)
 REGULAR = "filetype: regular\n      filename: eve.json"
 """Of the eve-log: into a file, as YAML of six spaces' depth."""
 

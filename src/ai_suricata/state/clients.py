@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -40,10 +41,12 @@ from ai_suricata.state.endpoint import SENTINEL_PORT, addresses, endpoint, revea
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from redis.asyncio.client import PubSub
+
     from ai_suricata.config.settings import RedisSettings
     from ai_suricata.state.endpoint import Endpoint
 
-__all__ = ["CLIENT_NAME", "ERRORS", "Client", "connect", "describe", "read"]
+__all__ = ["CLIENT_NAME", "ERRORS", "Client", "connect", "describe", "read", "subscription"]
 
 Client: TypeAlias = Redis | RedisCluster
 """Answers are bytes. Close it with `aclose`."""
@@ -74,6 +77,19 @@ def connect(settings: RedisSettings) -> Client:
     if settings.sentinels:
         return _sentinel(settings, at)
     return _standalone(settings, at)
+
+
+async def subscription(client: Client) -> PubSub:
+    """Return what channels can be subscribed to with. Raises `ERRORS` where no node is known.
+
+    Of a Cluster any node tells what is told to any other (redis.io, "Redis Cluster specification"):
+    where one is dead, the next attempt most likely asks a living one.
+    """
+    if not isinstance(client, RedisCluster):
+        return client.pubsub()
+    await client.initialize()
+    node = random.choice(client.get_nodes())  # noqa: S311 - spreads load, no secret
+    return client.pubsub(node=node)
 
 
 async def read(call: Callable[[], Awaitable[T]], within: float, attempts: int = 3) -> T:

@@ -49,12 +49,14 @@ unix-command: {enabled: no}
 # It runs as whoever started us: another user could not write into our folder.
 run-as:
 """
-_WITHOUT_CONFIG = """\
+_PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
+
+VARIABLES = """\
 %YAML 1.1
 ---
 vars:
   address-groups:
-    HOME_NET: "[10.0.0.0/8,172.16.0.0/12,192.168.0.0/16]"
+    HOME_NET: "[{home_net}]"
     EXTERNAL_NET: "!$HOME_NET"
     HTTP_SERVERS: "$HOME_NET"
     SMTP_SERVERS: "$HOME_NET"
@@ -82,7 +84,7 @@ vars:
     VXLAN_PORTS: 4789
     TEREDO_PORTS: 3544
 """
-"""Where there is no suricata.yaml: the variables that published rules take for granted."""
+"""A suricata.yaml of the variables that published rules take for granted; HOME_NET is left open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Suricata:
     def prepare(self, folder: Path) -> None:
         """Write into its folder what it is started with."""
         (folder / _OVERRIDE).write_text(_OVERRIDDEN, encoding="ascii")
-        (folder / _MINIMAL).write_text(_WITHOUT_CONFIG, encoding="ascii")
+        (folder / _MINIMAL).write_text(VARIABLES.format(home_net=_PRIVATE), encoding="ascii")
         # Suricata appends: the file can be followed before it is there to write into it.
         (folder / EVE).touch(mode=0o600)
 

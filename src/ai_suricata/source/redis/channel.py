@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING
 
-from redis.asyncio import RedisCluster
 from redis.exceptions import TimeoutError  # noqa: A004 - as the client's own calls raise it
 
 from ai_suricata.core.cancellation import heed
 from ai_suricata.source.inbox import Inbox
 from ai_suricata.source.overflow import Overflow
 from ai_suricata.source.redis.reader import FAILURES
+from ai_suricata.state.clients import subscription
 
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
@@ -100,23 +99,15 @@ class ChannelReader:
             await asyncio.sleep(pause)
 
     async def _subscribed(self) -> PubSub:
-        subscription = await self._subscription()
+        found = await subscription(self._client)
         try:
-            await subscription.subscribe(self._channel)
+            await found.subscribe(self._channel)
             # The answer to SUBSCRIBE is the first of what is heard: a refusal is no loss.
-            await self._next(subscription)
+            await self._next(found)
         except BaseException:  # cancelled, too: what was begun is let go
-            await subscription.aclose()  # type: ignore[no-untyped-call] # redis-py's
+            await found.aclose()  # type: ignore[no-untyped-call] # redis-py's
             raise
-        return subscription
-
-    async def _subscription(self) -> PubSub:
-        if not isinstance(self._client, RedisCluster):
-            return self._client.pubsub()
-        # Any node tells what is told to any other (redis.io, "Redis Cluster specification").
-        await self._client.initialize()
-        node = random.choice(self._client.get_nodes())  # noqa: S311 - spreads load, no secret
-        return self._client.pubsub(node=node)
+        return found
 
     async def _listen(self, subscription: PubSub) -> None:
         """Put what is heard into the inbox; returns never, a lost connection raises."""

@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError  # noqa: A004 - as the client's own ca
 
 from ai_suricata.core.cancellation import heed
 from ai_suricata.core.errors import StateError
-from ai_suricata.state.clients import ERRORS, describe
+from ai_suricata.state.clients import ERRORS, describe, subscription
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -68,22 +68,13 @@ class RedisNotifier:
             await asyncio.sleep(backoff.compute(failures))
 
     async def _subscribed(self, channel: str) -> PubSub:
-        subscription = await self._subscription()
+        found = await subscription(self._client)
         try:
-            await subscription.subscribe(channel)
+            await found.subscribe(channel)
         except BaseException:  # cancelled, too: what was begun is let go
-            await subscription.aclose()  # type: ignore[no-untyped-call] # redis-py's
+            await found.aclose()  # type: ignore[no-untyped-call] # redis-py's
             raise
-        return subscription
-
-    async def _subscription(self) -> PubSub:
-        if not isinstance(self._client, RedisCluster):
-            return self._client.pubsub()
-        # Any node tells what is told to any other (redis.io, "Redis Cluster specification"): where
-        # one is dead, the next attempt most likely asks a living one.
-        await self._client.initialize()
-        node = random.choice(self._client.get_nodes())  # noqa: S311 - spreads load, no secret
-        return self._client.pubsub(node=node)
+        return found
 
     async def _next(self, subscription: PubSub) -> bytes | None:
         """Wait for a message; return None for what only shows that the connection lives."""
