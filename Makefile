@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+STEPS  := 10000
+LINES  := 1000000
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check test-system crash-test rotation-test bench-redis fuzz lab format lock clean
@@ -23,10 +25,10 @@ crash-test: $(VENV)/.dev ## Kill the daemon 50 times under load, on memory and o
 	PYTHONPATH=.:tests $(BIN)/python benchmarks/crash.py
 
 fuzz: $(VENV)/.dev ## Put a million damaged lines through the analysis: none may raise or get lost
-	PYTHONPATH=.:tests $(BIN)/python benchmarks/fuzz.py
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/fuzz.py --lines $(LINES)
 
 rotation-test: $(VENV)/.dev ## Rotate, truncate and delete a log 10,000 times at random under a reader that is killed
-	PYTHONPATH=.:tests $(BIN)/python benchmarks/rotation.py
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/rotation.py --steps $(STEPS)
 
 bench-redis: $(VENV)/.dev ## What the daemon costs Redis, beside one command a message
 	$(BIN)/python benchmarks/redis_cost.py

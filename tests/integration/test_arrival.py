@@ -291,10 +291,11 @@ def test_the_doctor_looks_at_the_newest_entries(server: Standalone) -> None:
 @pytest.mark.parametrize(
     ("variables", "status", "says"),
     [
-        ({}, Status.WARNING, "the key is not there yet"),
+        ({}, Status.OK, "empty: all was taken, or Suricata has not written yet"),
+        ({"EVE_REDIS_MODE": "stream"}, Status.WARNING, "the key is not there yet"),
         ({"EVE_REDIS_KEY": "text"}, Status.WRONG, "it is a string, and EVE_REDIS_MODE is list"),
         ({"EVE_REDIS_MODE": "channel"}, Status.OK, "the server answers"),
-        ({"EVE_REDIS_URL": "redis://127.0.0.1:1/0"}, Status.WRONG, ""),
+        ({"EVE_REDIS_URL": "redis://127.0.0.1:1/0"}, Status.WRONG, "nothing listens there"),
     ],
 )
 def test_the_doctor_names_what_is_wrong_with_the_key(

@@ -26,6 +26,8 @@ class Content:
     """Of a line that has no end yet: what was written."""
     missing: bytes = b""
     """Of a line that has no end yet: what was not written."""
+    has_rest: bool = False
+    """Whether its last line has no end, and never will."""
     delivered: int = 0
     stored: int = 0
     """How many lines had been handed out when the position was stored."""

@@ -168,8 +168,10 @@ class Writer:
         """Unlink a rotated file, as logrotate's `rotate COUNT` does."""
         assert file.path is not None
         self._unlink_half_packed(file)
-        # Found by a glob, it is followed as any other file: more could have been written to it.
-        self.possible += self._is_globbed and file.content.is_finished and not file.is_packed
+        # A glob waits under the new name for the end of a last line that has none: compressed or
+        # not, it is then a file that was not read to its end.
+        waits = self._is_globbed and file.content.has_rest
+        self.possible += waits and file.content.is_finished
         file.path.unlink()
         file.path = None
         self.rotated.remove(file)
@@ -201,6 +203,7 @@ class Writer:
         if content.started:
             self._owner[content.started] = content, len(content.lines)
             content.started = content.missing = b""
+            content.has_rest = True
         if file in self.retired:
             self.retired.remove(file)
 
@@ -240,6 +243,11 @@ class Writer:
         file.path = file.path.rename(file.path.with_name(name + file.path.suffix * file.is_packed))
 
     def _unlink_half_packed(self, file: File) -> None:
+        """Take away what gzip has begun: it is known by the original of its name alone.
+
+        Of a NAME.gz with under 1 KiB to be read, whose NAME has been renamed, nobody can tell that
+        it is half of a file that was read: gzip(1) writes 32 KiB at a time, so that there is none.
+        """
         if file.is_half_packed and file.path is not None:
             file.path.with_name(file.path.name + ".gz").unlink()
             file.is_half_packed = False

@@ -125,9 +125,10 @@ def list_alerts(
         return
     write_table(
         f"{len(found)} alerts, the newest first",
-        ("time", "source", "level", "score", "action", "sev", "signature", "from", "to", "id"),
+        ("id", "time", "source", "level", "score", "action", "sev", "from", "to", "signature"),
         (_row(alert) for alert in found),
         level="level",
+        spared=("time", "score", "action", "sev", "from", "to"),
     )
 
 

@@ -70,6 +70,7 @@ def list_blocks(
             )
             for e in wanted
         ),
+        spared=("step", "score"),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
 class Format(StrEnum):
@@ -25,6 +25,9 @@ FormatOption = Annotated[
         "--format", help="table, or jsonl: one JSON object a line. Default: jsonl in a pipe."
     ),
 ]
+_WIDE = 160
+_NARROW = 120
+"""Columns of a terminal; below, tables do without what they can spare."""
 STYLE_OF_LEVEL = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow", "LOW": "cyan"}
 
 
@@ -45,19 +48,32 @@ def write_lines(objects: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], level: str = ""
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    level: str = "",
+    spared: Collection[str] = (),
 ) -> None:
-    """Write a table, in colour on a terminal; rows are coloured by their column `level`."""
+    """Write a table, in colour on a terminal; rows are coloured by their column `level`.
+
+    `spared`: columns that a narrow terminal does without (a pipe is wide). Only the last column is
+    cut into lines: half an address can't be copied.
+    """
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    console = Console()
+    width = console.width if console.is_terminal else _WIDE
+    narrow = width < _NARROW
+    shown = [i for i, name in enumerate(columns) if not (narrow and name in spared)]
+    table = Table(title=title, title_justify="left", box=box.SIMPLE if narrow else box.HEAVY_HEAD)
+    for i in shown:
+        last = i == shown[-1]
+        table.add_column(columns[i], overflow="fold" if last else "ellipsis", no_wrap=not last)
     for row in rows:
         style = STYLE_OF_LEVEL.get(row[columns.index(level)], "") if level else ""
         # Text, not markup: what an attacker wrote into a field must not colour or hide anything.
-        table.add_row(*(Text(cell) for cell in row), style=style)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 160)
+        table.add_row(*(Text(row[i]) for i in shown), style=style)
+    console.print(table, width=width)

@@ -93,7 +93,9 @@ def _one(runner: Replay, recording: Recording, output: Format, *, keep: bool) ->
         typer.echo(f"ai-suricata: {recording.path}: lines rejected: {reasons}", err=True)
     for sentence in recording.hints + recording.damage:
         typer.echo(f"ai-suricata: {sentence}", err=True)
-    return not recording.damage and bool(report.events or not rejected)
+    if not report.events and not rejected:
+        typer.echo(f"ai-suricata: {recording.path} holds no event", err=True)
+    return not recording.damage and bool(report.events)
 
 
 def _list(path: Path, report: FileReport, output: Format) -> None:
@@ -119,6 +121,7 @@ def _list(path: Path, report: FileReport, output: Format) -> None:
             for source in shown
         ),
         level="level",
+        spared=("action", "alerts", "events"),
     )
 
 

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -104,5 +104,17 @@ def _networks(value: object) -> object:
     return value
 
 
+def _redis_url(value: SecretStr | None) -> SecretStr | None:
+    """Refuse what is no address of a Redis, without repeating it: it may hold a password."""
+    if value is not None and not value.get_secret_value().startswith(_REDIS_SCHEMES):
+        raise ValueError(
+            "it has to begin with redis://, rediss:// or unix://; write it like "
+            "redis://USER:PASSWORD@HOST:6379/0, special characters percent-encoded"
+        )
+    return value
+
+
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis_url)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from ai_suricata.config.kinds import Group, Networks, Words, networks_of, setting
+from ai_suricata.config.kinds import Group, Networks, RedisUrl, Words, networks_of, setting
 from ai_suricata.config.source import SourceSettings
 
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
@@ -225,7 +225,7 @@ class StateSettings(Group):
 class RedisSettings(Group):
     """What `state.clients` takes."""
 
-    url: SecretStr | None = setting(
+    url: RedisUrl = setting(
         "REDIS_URL",
         None,
         "redis://, rediss:// (TLS) or unix://; what it says wins over the parts below",

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import SecretStr  # noqa: TC002 - pydantic reads the annotation at run time
+from pydantic import AfterValidator
 
-from ai_suricata.config.kinds import Group, Words, setting
+from ai_suricata.config.kinds import Group, RedisUrl, Words, setting
+
+
+def _absolute(path: Path) -> Path:
+    """Refuse a relative path: Suricata connects from a folder of its own."""
+    if not path.is_absolute():
+        raise ValueError("the path has to begin with /, since Suricata connects to it as well")
+    return path
 
 
 class SourceSettings(Group):
@@ -69,7 +76,7 @@ class SourceSettings(Group):
         ge=1024 * 1024,
         le=64 * 1024**3,
     )
-    socket_path: Path = setting(
+    socket_path: Annotated[Path, AfterValidator(_absolute)] = setting(
         "EVE_SOCKET",
         Path("/run/ai-suricata/eve.sock"),
         "unix socket on which we listen: `filename` of Suricata's eve-log",
@@ -89,7 +96,7 @@ class SourceSettings(Group):
     redis_key: str = setting(
         "EVE_REDIS_KEY", "suricata", "its `key`: the list, channel or stream", min_length=1
     )
-    redis_url: SecretStr | None = setting(
+    redis_url: RedisUrl = setting(
         "EVE_REDIS_URL",
         None,
         "the Redis that Suricata writes to, if it is another than that of REDIS_URL or REDIS_HOST",

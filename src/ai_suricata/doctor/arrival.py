@@ -10,8 +10,9 @@ from ai_suricata.core.errors import ConfigError, FirewallRefusedError, FirewallU
 from ai_suricata.doctor.finding import ok, warning, wrong
 from ai_suricata.doctor.sight import MOST, judge, sight_of, sight_of_lines
 from ai_suricata.source.redis.input import client_of
+from ai_suricata.source.redis.reader import explain
 from ai_suricata.source.ssh.session import Session, SessionLostError
-from ai_suricata.state.clients import ERRORS, describe
+from ai_suricata.state.clients import ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -97,7 +98,9 @@ async def over_redis(settings: SourceSettings, redis: RedisSettings, clock: Cloc
     try:
         return [found async for found in _key(client, part, settings, clock)]
     except ERRORS as error:
-        return [wrong(part, describe(error), "see `ai-suricata doctor --redis`, or EVE_REDIS_URL")]
+        told = explain(error, settings).removeprefix("events in Redis: ")
+        sentence, _, remedy = told.rpartition("; ")
+        return [wrong(part, sentence or remedy, remedy if sentence else "see the server's log")]
     finally:
         await client.aclose()
 
@@ -115,14 +118,22 @@ async def _key(
         return
     kind = await client.type(key)
     if kind == b"none":
-        remedy = f"set `mode: {mode}` and `key: {key}` under eve-log, redis; then restart Suricata"
-        yield warning(part, "the server answers, and the key is not there yet", remedy)
+        yield _empty(part, key, mode)
     elif kind != _TYPES[mode]:
         sentence = f"it is a {kind.decode()}, and EVE_REDIS_MODE is {mode}"
         yield wrong(part, sentence, "set EVE_REDIS_MODE to Suricata's `mode`")
     else:
         for found in judge(part, sight_of_lines(await _newest(client, key, mode)), clock):
             yield found
+
+
+def _empty(part: str, key: str, mode: str) -> Finding:
+    """Say what an absent key means: a list that was emptied is gone, a stream never goes."""
+    wanted = f"`mode: {mode}` and `key: {key}` under eve-log, redis"
+    if mode == "stream":
+        remedy = f"set {wanted}; then restart Suricata"
+        return warning(part, "the server answers, and the key is not there yet", remedy)
+    return ok(part, f"empty: all was taken, or Suricata has not written yet; it needs {wanted}")
 
 
 async def _newest(client: Any, key: str, mode: str) -> list[bytes]:  # noqa: ANN401 - redis-py

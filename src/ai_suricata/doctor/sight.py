@@ -98,7 +98,7 @@ def _age(path: str, sight: Sight, clock: Clock) -> Iterator[Finding]:
         yield warning(path, sentence, "synchronise both clocks (NTP)")
     elif age > STALE:
         sentence = f"readable; its last line is {duration(age)} old"
-        yield warning(path, sentence, "see whether Suricata runs, and writes this file")
+        yield warning(path, sentence, "see whether Suricata runs, and writes here")
     else:
         yield ok(path, f"readable; its last line is {duration(max(0.0, age))} old")
 
@@ -113,7 +113,8 @@ def _lines(path: str, sight: Sight) -> Iterator[Finding]:
         return
     total = sight.rejected.total() + sight.types.total()
     sentence = f"{sight.rejected.total()} of its last {total} lines are rejected ({counts})"
-    yield warning(path, sentence, "see that one program alone writes it, and that no disk was full")
+    remedy = "see that one program alone writes there; STATE_DIR/rejected.jsonl has samples"
+    yield warning(path, sentence, remedy)
 
 
 def _coverage(path: str, sight: Sight) -> Finding:

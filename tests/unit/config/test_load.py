@@ -57,6 +57,7 @@ def test_the_defaults_are_those_that_operators_rely_on() -> None:
     ("variable", "value", "says"),
     [
         ("EVE_SOURCE", "ftp", "'file'"),
+        ("EVE_SOCKET", "eve.sock", "has to begin with /"),
         ("EVE_START", "middle", "'end' or 'beginning'"),
         ("EVE_POLL_INTERVAL", "0", "greater than 0"),
         ("EVE_POLL_INTERVAL", "nan", "EVE_POLL_INTERVAL='nan'"),
@@ -94,6 +95,15 @@ def test_a_wrong_setting_is_named_with_what_would_be_right(
 
     assert problem.startswith(f"{variable}={value!r}: ")
     assert says in problem
+
+
+@pytest.mark.parametrize("variable", ["REDIS_URL", "EVE_REDIS_URL"])
+def test_what_is_no_address_of_a_redis_is_refused_without_showing_it(variable: str) -> None:
+    """A password can stand in it."""
+    [problem] = problems_of(**{variable: "http://user:secret@host"})
+
+    assert f"{variable}=********: it has to begin with redis://" in problem
+    assert "secret" not in problem
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,6 @@ async def test_a_unix_socket_is_used_by_its_url() -> None:
         "redis://:hunter2@host:70000",
         "redis://:hunter2@host/hunter2",
         "redis://:hunter2@host?socket_timeout=1",
-        "http://:hunter2@host",
         "unix://",
     ],
 )

@@ -59,6 +59,18 @@ class Backlog:
         """Whether files wait only because so many older ones are open."""
         return bool(self.positions) and not self._files.room
 
+    @property
+    def has_rotated(self) -> bool:
+        """Whether rotated files lie beside the path; not the file of the path itself, compressed.
+
+        A dated file is compressed when it is over, and nobody writes to its path again.
+        """
+        try:
+            found = rotated(self._path)
+        except OSError:  # the folder can't be listed now: they may be there
+            return True
+        return any(s.path.removesuffix(s.packing) != self._path for s in found)
+
     def note(self) -> None:
         """Take the rotated files that are there now for read: they are from before.
 

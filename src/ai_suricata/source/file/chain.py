@@ -93,6 +93,16 @@ class Chain:
         """Whether whatever appears at the path was written since it is followed."""
         return not self._at_end
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a file may come back to the path: what rotations have made of it is still there.
+
+        Forgotten before that, all that has been read of those would come again.
+        """
+        if self.is_rotation or not self._registry.history.of(self.path):
+            return False
+        return self.backlog.has_rotated
+
     def resume(self, positions: Sequence[FilePosition], now: float, *, sparing: bool) -> None:
         """Take up the files of an earlier run where it left them, wherever they are now.
 

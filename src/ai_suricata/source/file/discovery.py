@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_suricata.core.position import FilePosition
@@ -54,11 +55,12 @@ class Discovery:
         found = rotated(self._path)
         if found == self._looked_at:
             return []
+        beside = self._names(found)
         again: list[Written] = []
         new: list[Written] = []
         known: dict[FilePosition, int] = {}
         for sibling in self._free(found, passed_over):
-            position, before = self._place(sibling, found)
+            position, before = self._place(sibling, beside)
             if before is not None:
                 known[before] = sibling.written_ns
             if position is not None:
@@ -71,6 +73,11 @@ class Discovery:
         self._looked_at = found
         return [position for _, position in sorted(again + new, key=itemgetter(0))]
 
+    def _names(self, found: list[Sibling]) -> set[str]:
+        """Return the paths of all that gzip may be at work on: a dated file is the path itself."""
+        own = {self._path} if Path(self._path).is_file() else set()
+        return own | {sibling.path for sibling in found}
+
     def _free(
         self, found: list[Sibling], passed_over: Collection[Inode | None]
     ) -> Iterator[Sibling]:
@@ -80,7 +87,7 @@ class Discovery:
                 yield sibling
 
     def _place(
-        self, sibling: Sibling, found: list[Sibling]
+        self, sibling: Sibling, beside: Collection[str]
     ) -> tuple[FilePosition | None, FilePosition | None]:
         """Return where to begin in a file, None for nowhere, and where it was left, if it was."""
         try:
@@ -89,7 +96,7 @@ class Discovery:
             before = self._history.by_inode(sibling.inode)
             return (_beginning(sibling) if before is None else None), before
         with candidate:
-            if _is_being_compressed(candidate, sibling, found):
+            if _is_being_compressed(candidate, sibling, beside):
                 return None, None
             before = self._history.match(candidate, self._path)
             if before is None:
@@ -115,12 +122,12 @@ class Discovery:
                 self._history.add(self._path, _beginning(sibling))
 
 
-def _is_being_compressed(candidate: Candidate, sibling: Sibling, found: list[Sibling]) -> bool:
+def _is_being_compressed(candidate: Candidate, sibling: Sibling, beside: Collection[str]) -> bool:
     """Whether a file is the half-made copy of another one, which is there until it is done."""
     if not candidate.packing:
         return is_packed(candidate.head)  # under a temporary name
     original = sibling.path.removesuffix(candidate.packing)
-    if all(other.path != original for other in found):
+    if original not in beside:
         return False
     with Candidate.open(original) as other:
         return other.head.startswith(candidate.head)

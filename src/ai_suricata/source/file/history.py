@@ -65,8 +65,8 @@ class History:
     def match(self, candidate: Candidate, path: str) -> FilePosition | None:
         """Return where this file was left, None where it is none of those that were finished.
 
-        By its identity; or by its content, among the files of `path` and of that from which a
-        rotation has made `path`.
+        By its identity; or by its content, among the files of `path`, of that from which a
+        rotation has made `path`, and of those that a rotation has made of it.
         """
         found = self.match_inode(candidate)
         if found is not None:
@@ -74,7 +74,7 @@ class History:
         alike = [
             position
             for position, owner in self._finished.items()
-            if (owner == path or is_rotated_path(path, owner)) and candidate.repeats(position)
+            if _is_akin(path, owner) and candidate.repeats(position)
         ]
         return max(alike, key=attrgetter("offset"), default=None)
 
@@ -121,6 +121,10 @@ class History:
             kept[group] += 1
             if kept[group] > (FINISHED if group is None else KEPT):
                 del self._finished[position]
+
+
+def _is_akin(path: str, other: str) -> bool:
+    return path == other or is_rotated_path(path, other) or is_rotated_path(other, path)
 
 
 def _inode(position: FilePosition) -> Inode:

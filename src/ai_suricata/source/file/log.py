@@ -94,6 +94,12 @@ class LogFile(Reader):
         self._fingerprint = ("", -1)
         return remnant
 
+    def read_on(self, offset: int) -> None:
+        """Hand out the lines of a copy from byte `offset` on: its original has been emptied."""
+        self._is_copy = self._at_end = False
+        self.lines = Splitter(self._max_line_bytes, offset)
+        self._read_offset = offset
+
     def take(self, room: int) -> list[bytes]:
         """Return the next whole lines, at most `room`, without line ends; raises OSError."""
         if self._is_copy:

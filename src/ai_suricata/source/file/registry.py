@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ai_suricata.source.file.history import History
-from ai_suricata.source.identity import SHORTEST_HEAD, is_rotated_path
+from ai_suricata.source.file.log import LogFile
+from ai_suricata.source.identity import SHORTEST_HEAD, begins_as, is_rotated_path
 
 if TYPE_CHECKING:
+    from ai_suricata.core.position import FilePosition
     from ai_suricata.source.file.candidate import Candidate
     from ai_suricata.source.file.reader import Reader
     from ai_suricata.source.identity import Inode
@@ -74,6 +76,20 @@ class Registry:
         Of one that a rotation has made of the `followed` path as well.
         """
         return any(_is_original(file, path, head, followed) for file in self._reading.values())
+
+    def copy_of(self, path: str, position: FilePosition) -> LogFile | None:
+        """Return the open copy of a file of `path` that was emptied since, None where none is open.
+
+        It was passed over as long as its original was read.
+        """
+        if position.fingerprint_bytes < SHORTEST_HEAD:
+            return None
+        copies = (f for f in self._reading.values() if isinstance(f, LogFile) and f.is_copy)
+        for file in copies:
+            reaches = file.offset >= position.offset and is_rotated_path(file.path, path)
+            if reaches and begins_as(position, file.head):
+                return file
+        return None
 
 
 def _is_original(file: Reader, path: str, head: bytes, followed: str | None) -> bool:

@@ -42,6 +42,8 @@ class Roster:
         self._losses = losses
         self._registry = Registry()
         self._chains: dict[str, Chain] = {}
+        self._vain: set[str] = set()
+        """Globs that matched nothing when they were last looked at."""
         self._dropped_rotations = 0
         self._matched_at = 0.0
 
@@ -61,8 +63,10 @@ class Roster:
         """
         position: Position = dict.fromkeys(self.patterns, ())
         for path, chain in self._chains.items():
-            if not chain.is_empty or (path in self._settings.paths and chain.is_new):
-                position[path] = chain.position
+            places = chain.position
+            is_named = path in self._settings.paths
+            if not chain.is_empty or (chain.is_new and (is_named or places)):
+                position[path] = places
         return position
 
     @property
@@ -110,24 +114,24 @@ class Roster:
         self._settle()
         for path, chain in [*self._chains.items()]:
             is_over = path not in matched or chain.is_rotation
-            if chain.is_empty and is_over and path not in self._settings.paths:
+            is_over = is_over and path not in self._settings.paths
+            if chain.is_empty and is_over and not chain.is_awaited:
                 self._drop(path)
         inodes = {inode for path in matched if (inode := _inode(path))}
         self._registry.history.forget(inodes, self._chains)
 
     def unmatched(self) -> list[str]:
         """Return a sentence on each glob that matches nothing."""
-        return [
-            describe_pattern(pattern)
-            for pattern in self.patterns
-            if not any(PurePath(path).match(pattern) for path in self._chains)
-        ]
+        return [describe_pattern(pattern) for pattern in self.patterns if pattern in self._vain]
 
     def _follow(self, path: str, *, globbed: bool, at_end: bool) -> Chain:
         at_end = at_end and self._settings.start == "end"
         chain = self._chains[path] = Chain(
             path, self._settings, self._registry, self._losses, globbed=globbed, at_end=at_end
         )
+        for other in self._chains.values():
+            if other.path not in self._settings.paths and is_rotated_path(other.path, path):
+                other.is_settled = False  # met before its origin: no log with rotations of its own
         return chain
 
     def _drop(self, path: str) -> None:
@@ -166,6 +170,7 @@ class Roster:
         for path in matched:
             if path not in self._chains and not self._is_taken(path):
                 self._follow(path, globbed=True, at_end=at_end).look(now)
+        self._vain = (self._vain | {pattern}) if not matched else self._vain - {pattern}
         return matched
 
     def _is_taken(self, path: str) -> bool:

@@ -11,6 +11,7 @@ import structlog
 from ai_suricata.source.file.loss import TRUNCATED
 
 if TYPE_CHECKING:
+    from ai_suricata.core.position import FilePosition
     from ai_suricata.source.file.backlog import Backlog
     from ai_suricata.source.file.fileset import FileSet
     from ai_suricata.source.file.log import LogFile
@@ -41,7 +42,7 @@ class Truncation:
         remnant = file.restart()
         if was_copy:
             return
-        if self._backlog.open_copy(before, now):
+        if self._read_on(file.path, before) or self._backlog.open_copy(before, now):
             _log.info("file was truncated, its copy is read on", path=file.path, read=before.offset)
             return
         if remnant.lines.waiting:
@@ -55,3 +56,10 @@ class Truncation:
             read=before.offset,
             unread_bytes=unread,
         )
+
+    def _read_on(self, path: str, before: FilePosition) -> bool:
+        """Turn to the copy where a glob has found it already; return whether there is one."""
+        copy = self._registry.copy_of(path, before)
+        if copy is not None:
+            copy.read_on(before.offset)
+        return copy is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds: before the second attempt to reach a server, and between all later ones at most."""
+
+_VARIABLES = re.compile(r"REDIS_HOST and REDIS_PORT|REDIS_(?:USERNAME|PASSWORD|HOST|PORT|URL|DB)")
 
 _log = structlog.get_logger(__name__)
 
@@ -96,8 +99,10 @@ def explain(error: Exception, settings: SourceSettings) -> str:
     if getattr(error, "status_code", "") == "NOPERM" and "No permissions" in text:
         rights = f"&{key}" if settings.redis_mode == "channel" else f"~{key} ~{marker_of(key)}"
         return f"the ACL user may not read {key}; allow it with ACL SETUSER <user> {rights}"
-    of = " (of EVE_REDIS_URL)" if settings.redis_url is not None else ""
-    return f"events in Redis{of}: {describe(error)}"
+    sentence = describe(error)
+    if settings.redis_url is not None:  # which says all that the other variables would
+        sentence = _VARIABLES.sub("EVE_REDIS_URL", sentence)
+    return f"events in Redis: {sentence}"
 
 
 def marker_of(key: str) -> str:
