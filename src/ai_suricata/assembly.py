@@ -16,6 +16,7 @@ from ai_suricata.chronicle import Chronicle
 from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.classify.learning import Learning
 from ai_suricata.core.decision import Table
+from ai_suricata.core.position import parted
 from ai_suricata.features.extract import Extractor
 from ai_suricata.firewall.dry_run import DryRun
 from ai_suricata.mirroring import Mirroring
@@ -108,8 +109,11 @@ class Assembly:
         if snapshot is not None:
             extractor.restore(snapshot)
         recorder = recorder_of(settings, exchange)
+        position, aside = parted(
+            snapshot.position if snapshot is not None else {}, settings.source.eve_source
+        )
         pipeline = Pipeline(
-            source=source_of(settings, snapshot.position if snapshot is not None else None),
+            source=source_of(settings, position),
             analysis=self._analysis(extractor, exchange),
             responder=responder,
             store=self.state.behaviour,
@@ -122,6 +126,7 @@ class Assembly:
             listener=listener if exchange is None else _both(listener, exchange.announcer.take),
             recorder=recorder,
             dead_letter=dead_letter_of(settings, self.clock),
+            aside=aside,
             mirroring=Mirroring(extractor, exchange.mirror) if exchange is not None else None,
             companions=(recorder, *(exchange.companions if exchange is not None else ())),
         )

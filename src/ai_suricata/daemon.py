@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,8 @@ RECONCILE_AT_START = 2.0
 """Seconds that the first reconciling may take before the daemon is ready without it."""
 READ_ON = 10.0
 """Seconds after the first signal in which what was written before it is still read."""
+MOST_FILES = 65_536
+"""Descriptors that the daemon asks for, as far as it may."""
 DRAIN = 20.0
 """Seconds after the first signal in which the stages finish what was read."""
 
@@ -91,6 +94,7 @@ class Daemon:
     async def run(self) -> None:
         """Start, work until a signal or `stop`, drain, and store."""
         self._task = asyncio.current_task()
+        _allow_many_files()
         self.health.enter(Phase.STARTING)
         try:
             await self._live()
@@ -256,3 +260,14 @@ class Daemon:
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+
+
+def _allow_many_files() -> None:
+    """Raise the soft limit of descriptors as far as the hard one lets us (systemd's is 1024).
+
+    A glob can match more files than that, and the limit is only low for programs that still call
+    select(2) (systemd.exec(5), LimitNOFILE).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ai_suricata.analysis import Analysis, Result
     from ai_suricata.core.clock import Clock
+    from ai_suricata.core.position import Position
     from ai_suricata.core.verdict import Verdict
     from ai_suricata.mirroring import Mirroring
     from ai_suricata.respond.responder import Responder
@@ -76,13 +77,15 @@ class Pipeline:
         recorder: Recorder | None = None,
         mirroring: Mirroring | None = None,
         dead_letter: DeadLetter | None = None,
+        aside: Position | None = None,
         companions: Sequence[Companion] = (),
     ) -> None:
         """`heartbeat` is called while work goes on; `listener` is handed every verdict.
 
         `most_bytes`: of lines that were read and wait to be analysed, past one batch. `recorder` is
         handed the alerts, `dead_letter` samples of rejected lines; `mirroring`: where behaviour is
-        shared; `companions` run as long as the pipeline does.
+        shared; `aside`: places of other sources, which are kept for when they are
+        back; `companions` run as long as the pipeline does.
         """
         self.source = source
         self.analysis = analysis
@@ -96,6 +99,7 @@ class Pipeline:
         self.recorder = recorder
         self.mirroring = mirroring
         self.dead_letter = dead_letter
+        self._aside = aside or {}
         self.companions = list(companions)
         self._heartbeat = heartbeat
         self._listener = listener
@@ -121,7 +125,7 @@ class Pipeline:
             await group.create_task(self._work(), name="analyse")
             await self.flush()
             if self.mirroring is not None:
-                await self.mirroring.finish(self._position)
+                await self.mirroring.finish({**self._aside, **self._position})
             self.responder.stop()
             await enforcing
             for companion in self.companions:
@@ -254,7 +258,7 @@ class Pipeline:
         started = self.clock.now()
         extractor = self.analysis.extractor
         self.metrics.top_sources(extractor.table.top(_TOP_SOURCES))
-        changes = extractor.changes(self._position, self._stored)
+        changes = extractor.changes({**self._aside, **self._position}, self._stored)
         self._flushed = started
         try:
             await self.store.save(changes)
@@ -271,7 +275,7 @@ class Pipeline:
 
     async def _share(self) -> None:
         if self.mirroring is not None:
-            self._changed |= await self.mirroring.share(self._position)
+            self._changed |= await self.mirroring.share({**self._aside, **self._position})
 
     def _tell(self, result: Result, seconds: float) -> None:
         metrics = self.metrics
@@ -279,11 +283,12 @@ class Pipeline:
         metrics.verdicts(result.verdicts)
         metrics.anomaly(result.anomalies)
         metrics.queue("analyse", self._waiting.qsize())
-        lag = None if result.latest < 0 else self.clock.now() - result.latest / MICROSECONDS
-        self._tell_source(lag)
+        if result.latest >= 0:
+            metrics.latest(result.latest / MICROSECONDS)
+        self._tell_source()
 
-    def _tell_source(self, lag_seconds: float | None = None) -> None:
-        self.metrics.source(self.source.lag().bytes, lag_seconds, self.source.rotations)
+    def _tell_source(self) -> None:
+        self.metrics.source(self.source.lag().bytes, self.source.rotations)
         losses = self.source.losses
         self.metrics.losses(losses.occasions, losses.lines)
         lack = self.source.waiting_for

@@ -32,13 +32,21 @@ class Serving:
         self._metrics = metrics
 
     def stored(self) -> Model | None:
-        """Return the model that an earlier run left, if it fits this version."""
+        """Return the model that an earlier run left, if it fits this version.
+
+        Raises `StateError` where it is there and can't be read: learning anew would replace it.
+        """
         model: Model | None = None
         try:
             model = load(self._path.read_bytes())
         except FileNotFoundError:
             pass
-        except (OSError, ArtifactError) as error:
+        except OSError as error:
+            raise StateError(
+                f"{self._path} can't be read ({error.strerror}); let this user read it, or move it "
+                "away to learn a new model"
+            ) from error
+        except ArtifactError as error:
             log.error("the stored model is not used; a new one is learned", problem=str(error))
         self._tell(model)
         return model

@@ -40,6 +40,10 @@ class Model(Writer):
             if file.size or not self._is_globbed:
                 file.content.seen = file.size
                 file.content.is_held = True
+        # Emptied in place, it is open still, also where a glob would not open it or it has no name
+        # any more: a follower has a place in it, and what is written there later it would miss.
+        for file in (*self.current.values(), *self.retired):
+            file.content.is_glimpsed |= file.content.is_held
         for file in self.rotated:
             file.content.is_glimpsed = True
             file.content.is_held |= file.content.is_known and file.content.path in self.current

@@ -256,6 +256,32 @@ async def test_a_model_that_is_damaged_is_told_and_learned_anew(tmp_path: Path) 
     assert "the stored model is not used; a new one is learned" in [t["event"] for t in told]
 
 
+async def test_a_model_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    """Learning anew would replace it: the remedy is somebody else's."""
+    (tmp_path / "state" / "model.zip").mkdir(parents=True)
+
+    with pytest.raises(
+        StateError, match=r"model\.zip can't be read \(Is a directory\); let this user"
+    ):
+        await daemon_in(tmp_path).run()
+
+
+async def test_places_of_another_source_are_kept_while_it_is_not_in_use(tmp_path: Path) -> None:
+    """EVE_SOURCE may be set to a socket for a week and back: the file goes on where it stood."""
+    (tmp_path / "eve.json").write_bytes(LOGINS)
+    first = daemon_in(tmp_path)
+    async with running(first):
+        await until(lambda: 0 == first.lag())
+    socket = daemon_in(tmp_path, EVE_SOURCE="socket", EVE_SOCKET=str(tmp_path / "eve.sock"))
+    async with running(socket):
+        pass
+    snapshot = await MemoryState(tmp_path / "state", "dry_run", LAYOUT).behaviour.load()
+
+    assert snapshot is not None
+    [position] = files_of(snapshot.position, str(tmp_path / "eve.json"))
+    assert len(LOGINS) == position.offset
+
+
 async def test_a_new_configuration_takes_effect_at_once(tmp_path: Path) -> None:
     """Thresholds, the spoof guard, what is never blocked; the model stays."""
     first = settings_in(tmp_path)

@@ -25,7 +25,7 @@ from ai_suricata.telemetry.health import Health, Status
 from ai_suricata.telemetry.metrics import Metrics
 from fakes import eve
 from fakes.eve import STRANGER
-from fakes.response import ResponsePath, lines_of, until
+from fakes.response import NOW, ResponsePath, lines_of, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -311,6 +311,18 @@ async def test_the_source_is_told_what_has_been_stored(line: Line) -> None:
         line.response.clock.advance(5)
         await until(lambda: line.source.acknowledged)
     assert line.store.saved[-1].position == line.source.acknowledged[-1]
+
+
+async def test_the_age_of_the_latest_event_grows_while_nothing_comes(line: Line) -> None:
+    """It is what tells that a source has fallen silent: it must not vanish with the last batch."""
+    async with running(line):
+        line.source.put(eve.line(eve.alert(at=NOW - eve.START)))
+        await until(lambda: 1 == line.events())
+        line.response.clock.advance(100)
+        beats = line.beats
+        await until(lambda: line.beats > beats + 2)
+
+        assert b"suricata_ai_source_lag_seconds 100.0" in line.metrics.render()
 
 
 async def test_what_the_source_has_lost_is_told(line: Line) -> None:

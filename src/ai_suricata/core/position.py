@@ -35,6 +35,21 @@ Each source names its own by what nobody else would: a path, `ssh://host/path`, 
 """
 
 
+def parted(position: Position, kind: str) -> tuple[Position, Position]:
+    """Return the places of one kind of source (`file`, `ssh`, `redis`, `socket`) and all others.
+
+    Where another kind is set for a while, the places of the first are still right afterwards.
+    """
+    own = {name: places for name, places in position.items() if _kind_of(name) == kind}
+    return own, {name: places for name, places in position.items() if name not in own}
+
+
+def _kind_of(name: str) -> str:
+    if name.startswith("ssh://"):
+        return "ssh"
+    return "redis" if name.startswith("redis:") else "file"
+
+
 def files_of(position: Position, path: str) -> tuple[FilePosition, ...]:
     """Return the files of one path, none where it is not there or has no files."""
     return tuple(p for p in position.get(path, ()) if isinstance(p, FilePosition))

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from hashlib import blake2b
+from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,6 +69,7 @@ class Twins:
         self._home = home
         self._moments: OrderedDict[Moment, Counts] = OrderedDict()
         self._homes: dict[str, OrderedDict[str, None]] = {}
+        self._exported: tuple[str, ...] | None = ()  # None: something was counted since
 
     def is_repeated(self, event: Event, origin: str) -> bool:
         """Whether another file has told of this already; else take note that `origin` has now.
@@ -87,17 +90,20 @@ class Twins:
 
     def export(self) -> tuple[str, ...]:
         """Return what a restart needs to go on in the middle of a moment, for a snapshot."""
-        latest = list(self._moments.items())[-MOST_STORED:]
-        return tuple(
-            msgspec.json.encode((moment, [(*who, n) for who, n in counts.items()])).decode()
-            for moment, counts in latest
-        )
+        if self._exported is None:
+            latest = islice(reversed(self._moments.items()), MOST_STORED)
+            self._exported = tuple(
+                msgspec.json.encode((moment, [(*who, n) for who, n in counts.items()])).decode()
+                for moment, counts in reversed(list(latest))
+            )
+        return self._exported
 
     def restore(self, stored: Iterable[str]) -> None:
         """Take over what a snapshot holds."""
         for text in stored:
             moment, counts = _decoder.decode(text)
             self._moments[moment] = {(origin, near): n for origin, near, n in counts}
+            self._exported = None
             for origin, near, _ in counts if not moment.near else ():
                 self._meet(origin, near)
 
@@ -141,6 +147,7 @@ class Twins:
         return address not in known and near not in met
 
     def _count(self, moment: Moment, origin: str, near: str) -> None:
+        self._exported = None
         counts = self._moments.setdefault(moment, {})
         counts[origin, near] = counts.get((origin, near), 0) + 1
         self._moments.move_to_end(moment)
@@ -178,14 +185,20 @@ def spread(origins: Iterable[tuple[str, int]]) -> Iterator[str]:
 
 
 def _what(event: Event) -> str:
-    """Return what tells one event from another of the same type and connection."""
+    """Return what tells one event from another of the same type and connection.
+
+    What others choose the length of is a digest: the same in each process, and short.
+    """
     if event.alert is not None:
         return f"alert {event.alert.signature_id}"
+    told = ""
     if event.http is not None:
-        return f"{event.event_type} {event.http.http_method} {event.http.url}"
-    if event.dns is not None:
-        return f"{event.event_type} {event.dns.type}"
-    return event.event_type
+        told = f"{event.http.http_method} {event.http.url}"
+    elif event.dns is not None:
+        told = event.dns.type
+    if not told:
+        return event.event_type
+    return f"{event.event_type} {blake2b(told.encode(), digest_size=8).hexdigest()}"
 
 
 _decoder = msgspec.json.Decoder(tuple[Moment, list[tuple[str, str, int]]])

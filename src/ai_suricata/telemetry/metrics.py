@@ -48,6 +48,7 @@ class Metrics:
         self._clock = clock or SystemClock()
         self._started = self._clock.now()
         self._rotations_seen = 0
+        self._latest: float | None = None
         self._losses_seen: Tally[str] = Tally()
         self._dropped_seen: Tally[str] = Tally()
         self._model_version = "none"
@@ -126,15 +127,15 @@ class Metrics:
 
     # -- what the edges say ----------------------------------------------------------------------
 
-    def source(self, lag_bytes: int, lag_seconds: float | None, rotations: int) -> None:
-        """Say how far the source is behind, and how many rotations it has seen since the start.
-
-        `lag_seconds`: wall clock less the time of the latest event; None before the first one.
-        """
+    def source(self, lag_bytes: int, rotations: int) -> None:
+        """Say how far the source is behind, and how many rotations it has seen since the start."""
         self._lag_bytes.set(lag_bytes)
-        self._lag_seconds.set(lag_seconds)
         self._rotations.inc(max(0, rotations - self._rotations_seen))
         self._rotations_seen = rotations
+
+    def latest(self, event_time: float) -> None:
+        """Say when the latest event happened, seconds since the epoch: its age is told from now."""
+        self._latest = event_time
 
     def losses(self, occasions: Mapping[str, int], lines: Mapping[str, int]) -> None:
         """Say what the source has lost since the start, by reason: how often, and known lines."""
@@ -254,7 +255,7 @@ class Metrics:
 
     def _declare_source(self) -> None:
         self._lag_bytes = self._reading("source_lag_bytes", "Bytes written and not yet read.")
-        self._lag_seconds = self._reading("source_lag_seconds", "Age of the latest event read.")
+        self._reading("source_lag_seconds", "Age of the latest event read.", self._age_of_latest)
         self._rotations = self._counter(
             "source_rotations", "Rotations, truncations and re-creations of followed files."
         )
@@ -314,6 +315,9 @@ class Metrics:
         for reason, total in totals.items():
             counter.labels(self._loss_reasons.of(reason)).inc(max(0, total - seen[reason]))
             seen[reason] = total
+
+    def _age_of_latest(self) -> float | None:
+        return None if self._latest is None else self._clock.now() - self._latest
 
     def _uptime(self) -> float:
         return max(0.0, self._clock.now() - self._started)

@@ -146,6 +146,26 @@ def test_a_restart_in_the_middle_goes_on(twins: Twins) -> None:
     assert [] == counted(after, [(LAN, routed), (LAN, eve.flow(STRANGER, SERVER))])
 
 
+def test_what_others_choose_the_length_of_costs_the_same(twins: Twins) -> None:
+    """A long URL would otherwise fill memory and state; two that differ stay two."""
+    long, other = "/" + "x" * 100_000, "/" + "x" * 100_000 + "y"
+    stories = [(WAN, eve.http(STRANGER, url=url)) for url in (long, other)]
+
+    assert stories == counted(twins, stories)
+    assert max(map(len, twins.export())) < 300
+    assert [] == counted(twins, [(LAN, record) for _, record in stories])
+
+
+def test_a_snapshot_is_made_anew_only_after_a_change(twins: Twins) -> None:
+    """A flush that found nothing new copies nothing."""
+    counted(twins, [(WAN, eve.flow())])
+    first = twins.export()
+
+    assert first is twins.export()
+    counted(twins, [(LAN, eve.flow())])
+    assert first != twins.export()
+
+
 def test_what_a_snapshot_holds_is_bounded(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
     """And so is the memory; the latest stay."""
     monkeypatch.setattr(twin, "MOST_MOMENTS", 10)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ai_suricata.core.position import files_of
+from ai_suricata.source import merge
 from ai_suricata.source.file import log as source_file
 from unit.source.following import append, lines, read, text
 
@@ -154,6 +156,42 @@ def test_one_line_batches_reach_every_file(tmp_path: Path, follow: Follow) -> No
     tail = follow(*names, batch_size=1)
     append(names[2], b"one\n")
     assert [b"one"] == read(tail)
+
+
+@pytest.mark.parametrize("paths", [1, 2])
+def test_a_batch_is_bounded_by_bytes(
+    tmp_path: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch, paths: int
+) -> None:
+    """Long lines fill the memory long before they are as many as a batch may hold."""
+    monkeypatch.setattr(source_file, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(source_file.LogFile, "turn_bytes", 10_000)
+    monkeypatch.setattr(merge, "BATCH_BYTES", 10_000)
+    files = [tmp_path / f"{number}.json" for number in range(paths)]
+    tail = follow(*files, batch_size=1000)
+    for file in files:
+        append(file, text([b"x" * 3000] * 20))
+    sizes = []
+    while (batch := tail.poll()) is not None:
+        sizes.append(batch.bytes)
+
+    assert paths * 20 * 3000 == sum(sizes)
+    assert max(sizes) <= 10_000 + 3000
+
+
+def test_the_lag_of_a_lost_mount_is_the_last_that_was_known(
+    eve: Path, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ESTALE must not end the daemon."""
+    tail = follow(eve)
+    append(eve, b"twelve bytes")
+    tail.poll()
+    assert 12 == tail.lag().bytes
+
+    def stale(_file: source_file.LogFile) -> int:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(source_file.LogFile, "lag", stale)
+    assert 12 == tail.lag().bytes
 
 
 def test_lag_counts_what_was_not_handed_out(eve: Path, follow: Follow) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
+from ai_suricata.source import merge as merge_module
 from ai_suricata.source.merge import Merge
 from fakes import eve
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Pile:
@@ -47,6 +52,38 @@ def test_the_file_that_is_behind_goes_first() -> None:
             assert reached[name] <= line[14:40]
             reached[name] = line[14:40]
             waiting[name] -= 1
+
+
+def test_times_of_other_zones_are_compared_as_moments() -> None:
+    """A file whose lines are written in another zone is neither ahead nor behind for that."""
+    west = Pile("west", [b'{"timestamp":"2026-01-01T04:00:00.%06d-0800"}' % n for n in range(9)])
+    utc = Pile("utc", [b'{"timestamp":"2026-01-01T12:00:00.%06d+0000"}' % n for n in range(9)])
+    lines, runs = Merge().take([west, utc], 10, 0)
+
+    assert 10 == len(lines)
+    assert {"west": 5, "utc": 5} == {
+        name: sum(count for path, count in runs if path == name) for name in ("west", "utc")
+    }
+
+
+def test_a_file_without_times_does_not_keep_one_with_times_waiting() -> None:
+    """However long its backlog is, nor the other way round."""
+    odd = Pile("odd", [b"{}"] * 20_000)
+    usual = Pile("usual", [told(at, "usual") for at in range(20_000)])
+    merge = Merge()
+    merge.take([odd, usual], 10, 0)
+    lines, _ = merge.take([odd, usual], 1000, 0)
+
+    assert abs(lines.count(b"{}") - 500) <= 10
+
+
+def test_a_batch_is_full_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few long lines fill the memory as well as many short ones."""
+    monkeypatch.setattr(merge_module, "BATCH_BYTES", 10_000)
+    piles = [Pile(name, [b"x" * 3000] * 50) for name in "ab"]
+    lines, _ = Merge().take(piles, 1000, 0)
+
+    assert 4 == len(lines)
 
 
 def test_lines_without_a_time_take_turns() -> None:

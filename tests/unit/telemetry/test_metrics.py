@@ -264,11 +264,12 @@ def test_decisions_count_by_outcome(metrics: Metrics) -> None:
 
 def test_rotations_are_told_in_all_and_counted_once(metrics: Metrics) -> None:
     """The source says how many it has seen so far; the counter does not add that up again."""
-    metrics.source(lag_bytes=10, lag_seconds=None, rotations=1)
+    metrics.source(lag_bytes=10, rotations=1)
 
     assert value(metrics, "source_lag_seconds") is None
 
-    metrics.source(lag_bytes=0, lag_seconds=1.5, rotations=3)
+    metrics.source(lag_bytes=0, rotations=3)
+    metrics.latest(START - 1.5)
 
     assert 3.0 == value(metrics, "source_rotations_total")
     assert (0.0, 1.5) == (value(metrics, "source_lag_bytes"), value(metrics, "source_lag_seconds"))

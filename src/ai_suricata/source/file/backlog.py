@@ -45,6 +45,8 @@ class Backlog:
         """Where to go on in each of them, oldest first."""
         self.obstacle: str | None = None
         """Why some of them can't be opened, in words."""
+        self.origin: str | None = None
+        """The followed path of which a rotation has made this one, None for none."""
         self._path = path
         self._files = files
         self._registry = registry
@@ -181,7 +183,7 @@ class Backlog:
         self, position: FilePosition, claimed: Collection[Inode], now: float
     ) -> Candidate | None:
         try:
-            candidate = find(position, self._path, self._registry, claimed)
+            candidate = find(position, self._path, self._registry, claimed, self.origin)
         except OSError as error:
             self._fail(error, now)
             return None

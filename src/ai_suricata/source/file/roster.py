@@ -89,6 +89,7 @@ class Roster:
                 self._follow(path, globbed=True, at_end=False)
         for path, chain in self._chains.items():
             sparing = len(self._chains) > MANY and path not in self._settings.paths
+            chain.backlog.origin = None if sparing else self._origin(path)
             chain.resume(files_of(known, path), now, sparing=sparing)
         self._settle(known)
         for chain in self:

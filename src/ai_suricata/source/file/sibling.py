@@ -51,14 +51,20 @@ class Sibling:
 
 
 def find(
-    position: FilePosition, path: str, registry: Registry, claimed: Collection[Inode] = ()
+    position: FilePosition,
+    path: str,
+    registry: Registry,
+    claimed: Collection[Inode] = (),
+    origin: str | None = None,
 ) -> Candidate | None:
     """Open the file that `position` names; return None where it is gone.
 
     First by its identity; then by its first bytes alone: a copy under a rotated name (logrotate's
     `copytruncate`), a compressed file, or the path itself after a reboot that has changed its
-    device number. Files that are being read, or `claimed`, are passed over. Raises OSError where a
-    file of that identity can't be opened, or the folder can't be listed.
+    device number. `origin`: of which a rotation has made `path`, None for none; the next rotation
+    counts up and calls the file `eve.json.2` instead of `eve.json.1`. Files that are being read, or
+    `claimed`, are passed over. Raises OSError where a file of that identity can't be opened, or the
+    folder can't be listed.
     """
     free = [
         sibling
@@ -74,12 +80,14 @@ def find(
             if not (is_weak and registry.has_read(found, sibling.path, path)):
                 return found
             found.close()  # the inode of a file that had no line yet has gone to another one
-    return _find_copy(position, path, free)
+    return _find_copy(position, (path, origin or path), free)
 
 
-def _find_copy(position: FilePosition, path: str, free: list[Sibling]) -> Candidate | None:
+def _find_copy(
+    position: FilePosition, origins: Collection[str], free: list[Sibling]
+) -> Candidate | None:
     for sibling in sorted(free, key=lambda s: bool(s.packing)):  # gzip may not be done with it yet
-        if _may_be_copy(sibling, path, position):
+        if _may_be_copy(sibling, origins, position):
             with suppress(PermissionError):  # a copy that may not be read is no worse than none
                 found = _open_if_same(sibling, position)
                 if found is not None:
@@ -87,10 +95,10 @@ def _find_copy(position: FilePosition, path: str, free: list[Sibling]) -> Candid
     return None
 
 
-def _may_be_copy(sibling: Sibling, path: str, position: FilePosition) -> bool:
+def _may_be_copy(sibling: Sibling, origins: Collection[str], position: FilePosition) -> bool:
     # Re-created files may begin alike: without the name only a full kilobyte proves the opposite.
-    known = SHORTEST_HEAD if is_rotated_path(sibling.path, path) else HEAD_BYTES
-    return position.fingerprint_bytes >= known
+    is_rotation = any(is_rotated_path(sibling.path, origin) for origin in origins)
+    return position.fingerprint_bytes >= (SHORTEST_HEAD if is_rotation else HEAD_BYTES)
 
 
 def rotated(path: str) -> list[Sibling]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_suricata.source.base import Batch, Lag, Losses
@@ -43,6 +44,7 @@ class Tail:
         self._roster = Roster(settings, self._losses)
         self._roster.begin(position or {}, clock())
         self._merge = Merge()
+        self._lag = 0  # as it was when the files could be asked last
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield whatever waits, up to the batch size, until `stop`; the files are closed then."""
@@ -103,7 +105,9 @@ class Tail:
     def lag(self) -> Lag:
         """Return how much has been written and not yet handed out, over all open files."""
         files = [file for chain in self._roster for file in chain.files]
-        return Lag(sum(file.lag() for file in files), len(files))
+        with suppress(OSError):  # a mount that was lost: the next look says so
+            self._lag = sum(file.lag() for file in files)
+        return Lag(self._lag, len(files))
 
     def stored(self, position: Position) -> None:
         """Nothing to do: files stay where they are, whether they have been counted or not."""

@@ -166,6 +166,23 @@ def test_finished_under_a_rotated_name(tmp_path: Path, follow: Follow, clock: Ma
     assert lines(11, 13) == read_all(tail, clock)
 
 
+def test_rotated_file_that_is_compressed_before_its_end(
+    tmp_path: Path, follow: Follow, clock: ManualClock
+) -> None:
+    """Stopped in `eve.json.1`, which is `eve.json.9.gz` by now: it is read on, not anew."""
+    eve, old = tmp_path / "eve.json", tmp_path / "eve.json.1"
+    append(eve, text(lines(5, 7)))
+    append(old, text(lines(0, 5)))
+    first = follow(tmp_path / "eve*", start="beginning", batch_size=2)
+    batch = first.poll()
+    assert batch is not None
+    (tmp_path / "eve.json.9.gz").write_bytes(gzip.compress(old.read_bytes()))
+    old.unlink()
+    tail = follow(tmp_path / "eve*", position=batch.position)
+    assert lines(0, 7) == sorted([*batch.lines, *read_all(tail, clock)])
+    assert not tail.losses.occasions
+
+
 def test_gzip_at_work_on_a_dated_file_that_is_followed(
     tmp_path: Path, follow: Follow, clock: ManualClock
 ) -> None:
@@ -206,3 +223,32 @@ def test_copy_that_is_seen_before_its_original_is_truncated(
     assert [] == read_all(tail, clock)
     assert not tail.losses.occasions
     assert [] == read(follow(tmp_path / "eve*", position=tail.position))
+
+
+def test_copy_that_is_too_short(tmp_path: Path, follow: Follow, clock: ManualClock) -> None:
+    """What was emptied before it was all copied is lost, told, and not looked for in that copy."""
+    eve = tmp_path / "eve.json"
+    tail = follow(tmp_path / "eve*", start="beginning")
+    append(eve, text(lines(0, 20)))
+    assert lines(0, 20) == read_all(tail, clock)
+    append(tmp_path / "eve.json.1", text(lines(0, 10)))
+    clock.advance(GLOB_INTERVAL)
+    assert [] == read(tail)
+    eve.write_bytes(b"a\n")
+    assert [b"a"] == read(tail)
+    assert {"truncated": 1} == tail.losses.occasions
+    eve.write_bytes(lines(0, 1)[0][:20])  # too few bytes to tell whose copy that is
+    assert [] == read(tail)
+    eve.write_bytes(b"b\n")
+    assert [b"b"] == read(tail)
+    assert {"truncated": 3} == tail.losses.occasions
+
+
+def test_path_that_was_never_read_is_not_in_the_position(tmp_path: Path, follow: Follow) -> None:
+    """What stands there when it can be read is old to a first start, and so it stays."""
+    eve = tmp_path / "eve.json"
+    eve.mkdir()
+    append(tmp_path / "eve.json.1", text(lines(0, 5)))
+    tail = follow(tmp_path / "*.json", start="end")
+    assert [] == read(tail)
+    assert {str(tmp_path / "*.json"): ()} == tail.position
