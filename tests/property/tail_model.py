@@ -125,3 +125,16 @@ class SymlinkModel(Model):
         file.content.is_optional |= path in self.paths and not file.content.is_known
         assert file.path is not None
         return file.path
+
+    def truncate(self, file: File) -> None:
+        """Empty a file. What it holds then is new, and no name tells it: only who has it open."""
+        super().truncate(file)
+        is_told = file.content.is_held or file in self.current.values()
+        file.content.is_optional |= not is_told
+
+    def stop(self, forgotten: int) -> None:
+        """Let go what the follower knew of and had not stored, where no name leads back to it."""
+        super().stop(forgotten)
+        standing = {file.content for file in self.current.values()}
+        for content in self.contents:
+            content.is_optional |= content not in standing and not content.is_known

@@ -64,7 +64,10 @@ class Ending:
             return self._backlog.is_held or now - file.last_line >= self._grace
         if absent_since is None:
             return False
-        deleted = not file.status().st_nlink
+        try:
+            deleted = not file.status().st_nlink
+        except OSError:  # a mount that was lost: nothing is known of it now
+            return False
         return min(now - file.last_line, now - absent_since) >= (
             self._grace if deleted else ABSENCE
         )
@@ -72,4 +75,7 @@ class Ending:
 
 def _is_quiet(file: Reader, now: float) -> bool:
     """Whether the file has been read to its end, and no line has come for long."""
-    return now - file.last_line >= IDLE and file.drained and not file.lag()
+    try:
+        return now - file.last_line >= IDLE and file.drained and not file.lag()
+    except OSError:  # a mount that was lost: nothing is known of it now
+        return False

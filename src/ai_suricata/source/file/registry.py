@@ -48,7 +48,7 @@ class Registry:
         """Note that the file has been read to its end and is closed."""
         self.drop(file)
         position = file.position
-        if file.descriptor < 0 or not file.status().st_nlink:
+        if not _has_name(file):
             position = msgspec.structs.replace(position, inode=0)  # its inode will be another's
         self.history.add(file.path, position)
 
@@ -99,3 +99,11 @@ def _is_original(file: Reader, path: str, head: bytes, followed: str | None) -> 
     return is_rotated_path(path, file.path) or (
         followed is not None and is_rotated_path(file.path, followed)
     )
+
+
+def _has_name(file: Reader) -> bool:
+    """Whether the open file is still in a folder, as far as can be known."""
+    try:
+        return file.descriptor >= 0 and bool(file.status().st_nlink)
+    except OSError:  # a mount that was lost
+        return True

@@ -130,10 +130,15 @@ class Roster:
         chain = self._chains[path] = Chain(
             path, self._settings, self._registry, self._losses, globbed=globbed, at_end=at_end
         )
-        for other in self._chains.values():
-            if other.path not in self._settings.paths and is_rotated_path(other.path, path):
-                other.is_settled = False  # met before its origin: no log with rotations of its own
+        if len(self._chains) <= MANY:  # of more, none is taken for a rotation of another
+            self._judge_again(path)
         return chain
+
+    def _judge_again(self, origin: str) -> None:
+        """Look anew at what was met before its origin: it is no log with rotations of its own."""
+        for other in self:
+            if other.path not in self._settings.paths and is_rotated_path(other.path, origin):
+                other.is_settled = False
 
     def _drop(self, path: str) -> None:
         self._dropped_rotations += self._chains.pop(path).rotations

@@ -96,9 +96,12 @@ def _find_copy(
 
 
 def _may_be_copy(sibling: Sibling, origins: Collection[str], position: FilePosition) -> bool:
-    # Re-created files may begin alike: without the name only a full kilobyte proves the opposite.
-    is_rotation = any(is_rotated_path(sibling.path, origin) for origin in origins)
-    return position.fingerprint_bytes >= (SHORTEST_HEAD if is_rotation else HEAD_BYTES)
+    if any(is_rotated_path(sibling.path, origin) for origin in origins):
+        return position.fingerprint_bytes >= SHORTEST_HEAD
+    # Re-created files may begin alike: only a full kilobyte proves the opposite. A file of another
+    # name is somebody's own copy, with lines that were never written to the followed path.
+    stands_there = any(os.path.realpath(origin) == sibling.path for origin in origins)
+    return stands_there and position.fingerprint_bytes >= HEAD_BYTES
 
 
 def rotated(path: str) -> list[Sibling]:

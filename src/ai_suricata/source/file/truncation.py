@@ -51,7 +51,10 @@ class Truncation:
         self._registry.history.add(file.path, msgspec.structs.replace(before, inode=0))
         self._losses.tell(
             TRUNCATED,
-            "a file was truncated: what was unread, or written since the last look, is lost",
+            "a file was truncated: what was unread, or written since the last look, is lost"
+            if unread
+            else "a file was truncated: what was seen of it had been read, what was written since "
+            "the last look is lost",
             logging.WARNING if unread else logging.INFO,
             read=before.offset,
             unread_bytes=unread,

@@ -252,3 +252,18 @@ def test_position_of_an_earlier_version() -> None:
     stored = b'{"device":1,"inode":2,"fingerprint":"ab","fingerprint_bytes":3,"offset":4}'
     expected = FilePosition(1, 2, "ab", 3, 4, done=False)
     assert expected == msgspec.json.decode(stored, type=FilePosition)
+
+
+@pytest.mark.parametrize("name", ["now.json", "eve-before-lunch.json", "eve.txt", "backup"])
+def test_somebodys_own_copy_is_not_taken_for_that_of_copytruncate(
+    eve: Path, follow: Follow, name: str
+) -> None:
+    """It may hold lines that never were in the file; a loss is told, as without it."""
+    tail = follow(eve)
+    append(eve, text(lines(0, 20)))
+    assert lines(0, 20) == read(tail)
+    eve.with_name(name).write_bytes(eve.read_bytes() + text(lines(500, 600)))
+    eve.write_bytes(text(lines(20, 22)))
+
+    assert lines(20, 22) == read(tail)
+    assert {"truncated": 1} == dict(tail.losses.occasions)
