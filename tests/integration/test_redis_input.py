@@ -137,7 +137,7 @@ async def test_trimmed_stream_is_counted_to_the_line(server: Standalone) -> None
     blocking(server).xtrim(KEY, maxlen=20, approximate=False)
     async with reading(server, "stream", found[1].position, batch_size=10) as (source, rest):
         await has(rest, lines(80, 100))
-        assert {"trimmed": 60} == source.losses.lines
+        assert {"trimmed": 80 - len(lines_of(found[:2]))} == source.losses.lines
         assert {"trimmed": 1} == source.losses.occasions
         assert f"{_last_id(server)}:100" == source.position[f"redis:{KEY}"][0]
     assert 20 == blocking(server).xlen(KEY)
@@ -240,8 +240,8 @@ async def test_long_entries_come_few_at_a_time(server: Standalone) -> None:
     push(server, "list", *(b"x" * 60_000 for _ in range(40)))
     async with reading(server, "list", buffer_bytes=1024 * 1024) as (_, found):
         await until(lambda: len(lines_of(found)) == 40)
-    assert 16 == len(found[0].lines)
-    assert all(batch.bytes <= 1024 * 1024 / 8 for batch in found[1:])
+    assert 1 == len(found[0].lines)  # nothing is known yet
+    assert all(batch.bytes <= 1024 * 1024 / 8 for batch in found)
 
 
 @pytest.mark.parametrize("mode", ["list", "stream"])
@@ -251,7 +251,7 @@ async def test_lag_estimates_what_waits(server: Standalone, mode: str) -> None:
     source = RedisInput(settings_for(mode, start="beginning", batch_size=10), server.settings())
     batches = source.batches()
     await anext(batches)
-    assert 90 * 100 == source.lag().bytes
+    assert 99 * 100 == source.lag().bytes
     await batches.aclose()  # type: ignore[attr-defined] # it is a generator
 
 

@@ -40,9 +40,14 @@ class Inbox:
         return self.bytes + OVERHEAD * len(self._lines)
 
     @property
+    def room(self) -> int:
+        """How many bytes of memory are left; less than none where it holds too much."""
+        return self._most_bytes - self.weight
+
+    @property
     def is_full(self) -> bool:
         """Whether no more should be put into it."""
-        return self.weight >= self._most_bytes
+        return self.room <= 0
 
     @property
     def is_half_empty(self) -> bool:
@@ -57,8 +62,11 @@ class Inbox:
             self._filled.set()
 
     def offer(self, line: bytes) -> bool:
-        """Add a line if there is room for it; return whether there was."""
-        if self.weight + len(line) + OVERHEAD > self._most_bytes:
+        """Add a line if there is room for it; return whether there was.
+
+        An empty inbox takes any: otherwise a line longer than the bound would never pass.
+        """
+        if self._lines and len(line) + OVERHEAD > self.room:
             return False
         self.put([line])
         return True

@@ -35,9 +35,14 @@ class Overflow:
             elif self._dropped and self._inbox.is_half_empty:
                 self._tell_end()
 
-    def lose_rest(self) -> None:
-        """Count the lines that wait and that nobody asks for any more."""
-        lost = len(self._inbox.take(len(self._inbox)))
+    def lose_rest(self, elsewhere: int = 0) -> None:
+        """Count the lines that wait and that nobody asks for any more, overlong ones among them.
+
+        `elsewhere`: how many wait outside the inbox.
+        """
+        rest = self._inbox.take_batch(len(self._inbox))
+        waiting = 0 if rest is None else len(rest.lines) + sum(rest.rejected.values())
+        lost = waiting + elsewhere
         if lost:
             self._losses.lines[STOPPED] += lost
             _log.warning("lines were received and not analysed: stopped", lines=lost)

@@ -9,6 +9,7 @@ from ai_suricata.core.errors import ConfigError
 from ai_suricata.source.base import Batch, Lag, Losses
 from ai_suricata.source.message import Cutter
 from ai_suricata.source.redis.channel import ChannelReader
+from ai_suricata.source.redis.length import EntryLength
 from ai_suricata.source.redis.list import ListReader
 from ai_suricata.source.redis.reader import FAILURES, Outage
 from ai_suricata.source.redis.stream import StreamReader
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from ai_suricata.core.position import Position
     from ai_suricata.source.redis.reader import Reader
     from ai_suricata.state.clients import Client
-
-FIRST_ENTRIES = 16
-"""Entries asked for as long as nobody knows how long they are."""
 
 T = TypeVar("T")
 
@@ -61,7 +59,7 @@ class RedisInput:
         self._outage = Outage(settings)
         self._cutter = Cutter(settings.max_line_bytes)
         self._stopping = asyncio.Event()
-        self._lines = self._bytes = 0  # seen so far, for the mean
+        self._length = EntryLength(settings.max_line_bytes)
         self._client = client_of(settings, redis)
         place = next((p for p in (position or {}).get(self._name, ()) if isinstance(p, str)), None)
         self._reader = self._make_reader(place, instance, redis.socket_timeout)
@@ -88,7 +86,7 @@ class RedisInput:
         """Return what waits: of a channel what was heard; else the entries times their mean."""
         if isinstance(self._reader, ChannelReader):
             return Lag(self._reader.inbox.bytes, 1)
-        return Lag(int(self._reader.waiting * self._mean()), 1)
+        return Lag(int(self._reader.waiting * self._length.mean), 1)
 
     def stored(self, position: Position) -> None:
         """Let what is durable be removed from the list, at the next look at it."""
@@ -134,6 +132,7 @@ class RedisInput:
             return ()
         if not isinstance(self._reader, ChannelReader):  # which tells by itself
             self._outage.end()
+        self._length.note(entries)
         return entries
 
     def _most(self) -> int:
@@ -141,13 +140,8 @@ class RedisInput:
 
         Their length is known once they are here: a sudden run of long ones can exceed that once.
         """
-        if not self._lines:
-            return min(FIRST_ENTRIES, self._settings.batch_size)
-        fitting = int(self._settings.buffer_bytes / 8 / max(1.0, self._mean()))
+        fitting = int(self._settings.buffer_bytes / 8 / self._length.expected)
         return max(1, min(fitting, self._settings.batch_size))
-
-    def _mean(self) -> float:
-        return self._bytes / self._lines if self._lines else 0.0
 
     def _cut(self, entries: Sequence[bytes]) -> Iterator[Batch]:
         """Cut entries into lines; the position moves past an entry with its last line."""
@@ -155,8 +149,6 @@ class RedisInput:
         lines: list[bytes] = []
         for entry in entries:
             new = self._cutter.cut(entry)
-            self._lines += 1
-            self._bytes += len(entry) + 1
             if lines and len(lines) + len(new) > size:
                 yield self._batch(lines)
                 lines = []

@@ -91,6 +91,24 @@ class RemoteChain:
         """Whether there is nothing to read and nothing to look for."""
         return not (self.logs or self._spill or self._past.expected)
 
+    def may_rest(self, written: int) -> bool:
+        """Whether its files can be closed without a loss, to be read on from `position` later.
+
+        `written`: when the file at the path was changed last. What can't be read may rest as well.
+        """
+        if self.obstacle is not None:
+            return True
+        if self._current is None or self._surveys or self._past.expected or self._spill:
+            return False
+        is_read = self.logs == [self._current] and self._current.drained and not self._rejected
+        return is_read and written <= self._current.status.written
+
+    async def close(self) -> None:
+        """Give all handles back; raises nothing where the session is lost."""
+        for log in self.logs:
+            await log.close()
+        await self._close_finished()
+
     @property
     def lag(self) -> int:
         """How many bytes are known to be written and were not handed out.

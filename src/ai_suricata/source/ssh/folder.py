@@ -117,18 +117,24 @@ def is_pattern(path: str) -> bool:
     return _MAGIC.search(path) is not None
 
 
-async def matches(session: Session, pattern: str) -> list[str]:
+async def matches(session: Session, pattern: str) -> dict[str, int]:
     """Return the paths that a glob matches, without compressed and rotated files.
 
-    A hidden name is matched by a pattern that begins with a dot. Folders that can't be listed hold
-    nothing; asyncssh's own glob would give up at the first odd name in one of them.
+    With the time of the last change of each, whole seconds since the epoch on the other host's
+    clock. A hidden name is matched by a pattern that begins with a dot. Folders that can't be
+    listed hold nothing; asyncssh's own glob would give up at the first odd name in one of them.
     """
     pure = PurePosixPath(pattern)
-    found = [PurePosixPath(pure.anchor)]
+    found = {PurePosixPath(pure.anchor): 0}
     for part in pure.relative_to(pure.anchor).parts:
-        found = [path for folder in found for path in await _step(session, folder, part)]
+        steps = [await _step(session, folder, part) for folder in found]
+        found = {path: written for step in steps for path, written in step.items()}
     names = {str(path) for path in found if not path.name.endswith(COMPRESSED)}
-    return sorted(path for path in names if not _is_rotated(path, names))
+    return {
+        str(path): written
+        for path, written in found.items()
+        if str(path) in names and not _is_rotated(str(path), names)
+    }
 
 
 def _is_rotated(path: str, among: set[str]) -> bool:
@@ -140,14 +146,16 @@ def _is_rotated(path: str, among: set[str]) -> bool:
     )
 
 
-async def _step(session: Session, folder: PurePosixPath, part: str) -> list[PurePosixPath]:
-    """Return what of a folder one part of a glob matches."""
+async def _step(session: Session, folder: PurePosixPath, part: str) -> dict[PurePosixPath, int]:
+    """Return what of a folder one part of a glob matches, and when each was changed last."""
     try:
         if not is_pattern(part):
-            await session.status(str(folder / part))
-            return [folder / part]
+            return {folder / part: (await session.status(str(folder / part))).written}
         entries = await session.entries(str(folder))
     except OSError:
-        return []
-    visible = (name for name in entries if part.startswith(".") or not name.startswith("."))
-    return [folder / name for name in sorted(visible) if fnmatchcase(name, part)]
+        return {}
+    return {
+        folder / name: entries[name].written
+        for name in sorted(entries)
+        if (part.startswith(".") or not name.startswith(".")) and fnmatchcase(name, part)
+    }

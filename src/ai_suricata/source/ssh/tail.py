@@ -16,7 +16,8 @@ from ai_suricata.source.line import MOST_SAMPLES
 from ai_suricata.source.merge import Merge
 from ai_suricata.source.ssh.block import READ_BYTES
 from ai_suricata.source.ssh.chain import RemoteChain
-from ai_suricata.source.ssh.folder import is_pattern, matches
+from ai_suricata.source.ssh.folder import is_pattern
+from ai_suricata.source.ssh.roster import MOST_PATHS, Roster, latest_first
 from ai_suricata.source.ssh.session import Session, SessionLostError
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 GLOB_INTERVAL = 5.0
 """Seconds between two looks at the globs: each is a listing of a folder over the line."""
-
-MOST_PATHS = 64
-"""Paths that globs may find: each is an open file on the firewall."""
 
 FIRST_PAUSE = 0.5
 """Seconds before the first attempt to connect again; each further pause is twice as long."""
@@ -65,9 +63,11 @@ class SshTail:
         self._is_open = False
         self._losses = Losses()
         self._patterns = tuple(filter(is_pattern, settings.paths))
-        self._matched: set[str] = set()
+        self._roster = Roster(
+            self._patterns, {one for one in self._patterns if self._key(one) in (position or {})}
+        )
         self._matched_at: float | None = None
-        self._known_patterns = {one for one in self._patterns if self._key(one) in (position or {})}
+        self._unread = 0
         self._chains: dict[str, RemoteChain] = {}
         self._dropped_rotations = 0
         self._failures = 0
@@ -111,7 +111,8 @@ class SshTail:
     @property
     def position(self) -> Position:
         """Where the source stands: behind the last batch that was handed out."""
-        position: Position = {self._key(pattern): () for pattern in self._known_patterns}
+        position: Position = {self._key(one): () for one in self._roster.known_patterns}
+        position.update((self._key(path), places) for path, places in self._roster.places())
         for path, chain in self._chains.items():
             places = chain.position
             if places is not None and (places or not chain.globbed):
@@ -129,7 +130,12 @@ class SshTail:
         if self._obstacle is not None:
             return self._obstacle
         obstacles = [chain.obstacle for chain in self._chains.values() if chain.obstacle]
-        return "; ".join(obstacles + self._unmatched()) or None
+        if self._unread:
+            obstacles.append(
+                f"{self._unread} files on the firewall that EVE_PATH matches and that were changed "
+                f"within a day are not read: at most {MOST_PATHS} are at once; let it match fewer"
+            )
+        return "; ".join(obstacles + self._roster.unmatched()) or None
 
     def _key(self, path: str) -> str:
         return self._prefix + path.lstrip("/")
@@ -139,11 +145,17 @@ class SshTail:
         for path in self._settings.paths:
             if path not in self._patterns:
                 self._follow(path, position.get(self._key(path)))
+        matched: dict[str, Sequence[Place]] = {}
         for key in position:
             path = "/" + key.removeprefix(self._prefix)
             is_matched = any(PurePosixPath(path).match(pattern) for pattern in self._patterns)
             if key.startswith(self._prefix) and is_matched and path not in self._patterns:
-                self._follow(path, position[key], globbed=True)
+                matched[path] = position[key]
+        for number, path in enumerate(latest_first(matched)):
+            if number < MOST_PATHS:
+                self._follow(path, matched[path], globbed=True)
+            elif path not in self._chains:
+                self._roster.rest(path, matched[path])
 
     def _follow(self, path: str, known: Sequence[Place] | None, *, globbed: bool = False) -> None:
         if path not in self._chains:
@@ -229,31 +241,37 @@ class SshTail:
         return count, samples[:MOST_SAMPLES]
 
     async def _match(self, now: float) -> None:
-        """Follow what the globs match now, and forget the paths that are gone."""
+        """Follow what the globs match now; let go of what is gone, and of old files once read."""
         if self._matched_at is not None and now - self._matched_at < GLOB_INTERVAL:
             return
-        matched: set[str] = set()
-        for pattern in self._patterns:
-            found = await matches(self._session, pattern)
-            matched.update(found)
-            is_first = pattern not in self._known_patterns
-            for path in found[:MOST_PATHS]:
-                self._follow(path, None if is_first else (), globbed=True)
-            self._known_patterns.add(pattern)
-            if len(found) > MOST_PATHS and not matched <= self._matched:
-                _log.warning("too many files match: some are not read", pattern=pattern)
-        self._matched, self._matched_at = matched, now
+        await self._roster.look(self._session, self._chains)
+        self._matched_at = now
+        newest = self._roster.newest()
         for path, chain in list(self._chains.items()):
-            if chain.globbed and chain.is_empty and path not in matched:
-                self._dropped_rotations += self._chains.pop(path).rotations
+            if not chain.globbed:
+                continue
+            if path not in self._roster:
+                if chain.is_empty:
+                    self._drop(path)
+            elif path not in newest and chain.may_rest(self._roster.written(path)):
+                self._roster.rest(path, chain.position)
+                self._drop(path)
+                await chain.close()
+        self._follow_newest(newest)
 
-    def _unmatched(self) -> list[str]:
-        """Return a sentence on each glob that matches nothing."""
-        return [
-            f"no file on the firewall matches {pattern} yet"
-            for pattern in self._patterns
-            if not any(PurePosixPath(path).match(pattern) for path in self._matched)
-        ]
+    def _drop(self, path: str) -> None:
+        self._dropped_rotations += self._chains.pop(path).rotations
+
+    def _follow_newest(self, newest: Sequence[str]) -> None:
+        """Follow these paths, as far as those that are not yet read to their end leave room."""
+        room = MOST_PATHS - sum(chain.globbed for chain in self._chains.values())
+        new = [path for path in newest if path not in self._chains]
+        for path in new[: max(0, room)]:
+            self._follow(path, self._roster.wake(path), globbed=True)
+        unread = self._roster.unread(self._chains)
+        if unread and not self._unread:
+            _log.warning("too many files match EVE_PATH: some are not read", files=unread)
+        self._unread = unread
 
 
 async def _all(steps: Iterable[Awaitable[None]]) -> None:

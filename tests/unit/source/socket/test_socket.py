@@ -6,71 +6,26 @@ import asyncio
 import os
 import socket
 import stat
-import tempfile
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
-from ai_suricata.config.source import SourceSettings
 from ai_suricata.core.errors import ConfigError
 from ai_suricata.source.inbox import Inbox
-from ai_suricata.source.socket import connection as socket_connection
-from ai_suricata.source.socket.receiver import Socket
+from ai_suricata.source.socket import stream as socket_stream
 from fakes.redis_client import until
+from unit.source.socket.listening import KINDS, MEBIBYTE, connected, lines_of, listen, reading
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from ai_suricata.source.base import Batch
+    from ai_suricata.source.socket.receiver import Socket
 
-MEBIBYTE = 1024 * 1024
-KINDS = {"stream": socket.SOCK_STREAM, "datagram": socket.SOCK_DGRAM}
 both = pytest.mark.parametrize("kind", list(KINDS))
-
-
-@pytest.fixture
-def path() -> Iterator[Path]:
-    """Return a path with room for its 107 bytes, which pytest's own folder may not have."""
-    with tempfile.TemporaryDirectory(prefix="socket-") as folder:
-        yield Path(folder) / "eve.sock"
-
-
-def listen(path: Path, kind: str = "stream", **changes: object) -> Socket:
-    """Return a source that listens on the path; its buffer is the smallest there is."""
-    values: dict[str, Any] = {"socket_path": path, "socket_type": kind, "buffer_bytes": MEBIBYTE}
-    return Socket(SourceSettings(**(values | changes)))
-
-
-def connected(path: Path, kind: str = "stream") -> socket.socket:
-    """Return a sender that does not wait."""
-    sender = socket.socket(socket.AF_UNIX, KINDS[kind] | socket.SOCK_NONBLOCK)
-    sender.connect(str(path))
-    return sender
-
-
-@asynccontextmanager
-async def reading(source: Socket) -> AsyncIterator[list[Batch]]:
-    """Read beside the test, until its end."""
-    found: list[Batch] = []
-
-    async def read() -> None:
-        async for batch in source.batches():
-            found.append(batch)  # noqa: PERF401 - seen while it grows
-
-    task = asyncio.create_task(read())
-    try:
-        yield found
-    finally:
-        source.stop()
-        await task
-
-
-def lines_of(batches: list[Batch]) -> list[bytes]:
-    """Return all lines."""
-    return [line for batch in batches for line in batch.lines]
 
 
 async def test_line_in_pieces_and_connections_apart(path: Path) -> None:
@@ -291,9 +246,23 @@ async def test_want_is_told_until_suricata_is_there(path: Path) -> None:
     assert path.exists()
 
 
+async def test_a_sender_that_has_gone_is_not_told_to_be_set_up(path: Path) -> None:
+    """Its settings have just worked: it comes back by itself."""
+    async with reading(source := listen(path)) as found:
+        with connected(path) as sender:
+            sender.send(b"1\n")
+            await until(lambda: bool(found))
+        await until(lambda: source.waiting_for is not None)
+        assert (
+            f"Suricata has disconnected from {path}; it comes back by itself with its next event"
+        ) == source.waiting_for
+        with connected(path):
+            await until(lambda: source.waiting_for is None)
+
+
 async def test_connections_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One too many is ended, the others are read on."""
-    monkeypatch.setattr(socket_connection, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(socket_stream, "MOST_CONNECTIONS", 2)
     async with reading(source := listen(path)) as found:
         senders = [connected(path) for _ in range(3)]
         await until(lambda: source.lag().files == 2)

@@ -11,6 +11,7 @@ from ai_suricata.config.settings import FirewallSettings
 from ai_suricata.config.source import SourceSettings
 from ai_suricata.core.errors import FirewallRefusedError, FirewallUnreachableError
 from ai_suricata.core.position import FilePosition
+from ai_suricata.source.ssh.roster import MOST_PATHS
 from ai_suricata.source.ssh.session import SessionLostError
 from ai_suricata.source.ssh.tail import FIRST_PAUSE, LONGEST_PAUSE, SshTail
 
@@ -67,6 +68,20 @@ def test_the_position_is_that_of_the_earlier_run_until_it_has_been_looked_at() -
     assert known == new_tail(GLOB, position={**known, **others}).position
     assert {} == new_tail(GLOB, PATH).position
     assert {} == new_tail(PATH, position=others).position
+
+
+def test_of_many_files_of_an_earlier_run_the_latest_are_followed() -> None:
+    """The places of all stay in the position: what is written to later is read on from there."""
+    keys = [f"ssh://192.0.2.1/var/log/suricata/{n}/eve.json" for n in range(MOST_PATHS + 5)]
+    known: Position = {
+        key: (FilePosition(0, 0, "ab", 1024, 5), f"since {(7 * n) % len(keys)}")
+        for n, key in enumerate(keys)
+    }
+    known[f"ssh://192.0.2.1{GLOB}"] = ()
+    tail = new_tail(GLOB, position=known)
+    assert known == tail.position
+    since = sorted(chain._past.since or 0 for chain in tail._chains.values())
+    assert list(range(5, MOST_PATHS + 5)) == since
 
 
 async def test_stopped_before_it_begins_it_ends_at_once() -> None:
