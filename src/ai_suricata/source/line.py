@@ -114,3 +114,23 @@ class Splitter:
         self.rejected += 1
         if len(self.samples) < MOST_SAMPLES:
             self.samples.append(line[:SAMPLE_BYTES])
+
+
+class Rejects:
+    """The overlong lines of several splitters: how many, and the beginnings of some."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._samples: list[bytes] = []
+
+    def collect(self, lines: Splitter) -> None:
+        """Take over what a splitter has counted."""
+        self.count += lines.rejected
+        self._samples = (self._samples + lines.samples)[:MOST_SAMPLES]
+        lines.rejected, lines.samples = 0, []
+
+    def take(self) -> tuple[int, list[bytes]]:
+        """Return how many there were since this was last asked, and some beginnings."""
+        found = self.count, self._samples
+        self.count, self._samples = 0, []
+        return found

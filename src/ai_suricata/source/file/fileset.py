@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ai_suricata.source.file.loss import COMPRESSED, GIVEN_UP
-from ai_suricata.source.line import MOST_SAMPLES
+from ai_suricata.source.line import Rejects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +33,7 @@ class FileSet:
         self._registry = registry
         self._losses = losses
         self._files: list[Reader] = []
-        self._rejected = 0
-        self._samples: list[bytes] = []
+        self._rejects = Rejects()
 
     def __iter__(self) -> Iterator[Reader]:
         return iter(self._files)
@@ -94,10 +93,8 @@ class FileSet:
     def take_rejected(self) -> tuple[int, list[bytes]]:
         """Return how many lines were too long since this was last asked, and some beginnings."""
         for file in self._files:
-            self._collect_rejected(file)
-        count, self._rejected = self._rejected, 0
-        samples, self._samples = self._samples, []
-        return count, samples
+            self._rejects.collect(file.lines)
+        return self._rejects.take()
 
     def promote(self, file: Reader, now: float) -> None:
         """Let `file` be the current one, and all others be read on for the grace time."""
@@ -123,7 +120,7 @@ class FileSet:
                 read=file.offset,
                 fault=file.fault,
             )
-        self._collect_rejected(file)
+        self._rejects.collect(file.lines)
         self._registry.finish(file)
         self._remove(file)
 
@@ -145,7 +142,7 @@ class FileSet:
 
     def set_aside(self, file: Reader) -> None:
         """Close one file that is to be opened again."""
-        self._collect_rejected(file)
+        self._rejects.collect(file.lines)
         self._registry.drop(file)
         self._remove(file)
 
@@ -172,9 +169,3 @@ class FileSet:
             self.current = None
         self._files.remove(file)
         file.close()
-
-    def _collect_rejected(self, file: Reader) -> None:
-        self._rejected += file.lines.rejected
-        file.lines.rejected = 0
-        self._samples = (self._samples + file.lines.samples)[:MOST_SAMPLES]
-        file.lines.samples = []

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ai_suricata.source.line import MOST_SAMPLES
+from ai_suricata.source.line import Rejects
 from ai_suricata.source.ssh.block import TruncatedError
 from ai_suricata.source.ssh.folder import open_found, rotated
 from ai_suricata.source.ssh.log import RemoteArchive
 from ai_suricata.source.ssh.past import Past, is_same
+from ai_suricata.source.ssh.session import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +79,7 @@ class RemoteChain:
         self._at_end = known is None and settings.start == "end"
         self._looked: float | None = None
         self._absent_since: float | None = None
-        self._rejected = 0
-        self._samples: list[bytes] = []
+        self._rejects = Rejects()
 
     @property
     def position(self) -> tuple[Place, ...] | None:
@@ -100,7 +100,7 @@ class RemoteChain:
             return True
         if self._current is None or self._surveys or self._past.expected or self._spill:
             return False
-        is_read = self.logs == [self._current] and self._current.drained and not self._rejected
+        is_read = self.logs == [self._current] and self._current.drained and not self._rejects.count
         return is_read and written <= self._current.status.written
 
     async def close(self) -> None:
@@ -136,7 +136,7 @@ class RemoteChain:
             await self._miss(session, now)
         except OSError as error:
             self._looked = now
-            self._tell(_describe(self.path, error))
+            self._tell(describe(self.path, error))
 
     async def fill(self, session: Session, room: int, budget: int, now: float) -> None:
         """Read until `room` lines wait, or `budget` bytes were read; raises SessionLostError."""
@@ -147,7 +147,7 @@ class RemoteChain:
             try:
                 budget = await self._fill_one(session, log, room, budget, now)
             except OSError as error:  # a broken disk: tried again with the next turn
-                self._tell(_describe(self.path, error))
+                self._tell(describe(self.path, error))
             room -= log.lines.waiting
 
     def take(self, room: int, now: float) -> list[bytes]:
@@ -166,10 +166,8 @@ class RemoteChain:
     def take_rejected(self) -> tuple[int, list[bytes]]:
         """Return how many lines were too long since this was last asked, and some beginnings."""
         for log in self.logs:
-            self._collect_rejected(log)
-        count, self._rejected = self._rejected, 0
-        samples, self._samples = self._samples, []
-        return count, samples
+            self._rejects.collect(log.lines)
+        return self._rejects.take()
 
     def let_go(self, now: float, room: int) -> list[bytes]:
         """Finish the files that are over; return their unfinished last lines, at most `room`.
@@ -186,7 +184,7 @@ class RemoteChain:
     def disconnect(self) -> None:
         """Note that all handles are gone; what was not handed out is read again."""
         for log in self.logs:
-            self._collect_rejected(log)
+            self._rejects.collect(log.lines)
             log.abandon()
         self._lag_before = self.lag
         self._past.expect(self.logs)
@@ -378,7 +376,7 @@ class RemoteChain:
 
     def _finish(self, log: RemoteLog) -> None:
         """Be done with a file; remember it as long as it could be taken for a new one."""
-        self._collect_rejected(log)
+        self._rejects.collect(log.lines)
         self.logs.remove(log)
         self._past.finish(log)
         self._closing.append(log)
@@ -387,12 +385,6 @@ class RemoteChain:
         if isinstance(log, RemoteArchive) and log.is_damaged:
             _log.warning("a compressed file can't be read to its end", path=self.path)
             self._losses.occasions["compressed"] += 1
-
-    def _collect_rejected(self, log: RemoteLog) -> None:
-        self._rejected += log.lines.rejected
-        log.lines.rejected = 0
-        self._samples = (self._samples + log.lines.samples)[:MOST_SAMPLES]
-        log.lines.samples = []
 
     def _tell(self, obstacle: str | None) -> None:
         """Say what is missing, and that it is missing no more, once each."""
@@ -403,13 +395,3 @@ class RemoteChain:
         else:
             _log.warning("waiting for a file", path=self.path, reason=obstacle)
         self.obstacle = obstacle
-
-
-def _describe(path: str, error: OSError) -> str:
-    """Return one sentence on why a remote path can't be read, with the remedy."""
-    if isinstance(error, PermissionError):
-        return (
-            f"{path} on the firewall can't be read by PFSENSE_USER: grant read on the file and "
-            "search on its folders, or log in as another user"
-        )
-    return f"{path} on the firewall can't be read: {error.strerror or error}"

@@ -193,3 +193,13 @@ def _translated(error: asyncssh.SFTPError) -> Exception:
     if isinstance(error, _LOST):
         return SessionLostError(str(error))
     return OSError(errno.EIO, str(error))
+
+
+def describe(path: str, error: OSError) -> str:
+    """Return one sentence on why a remote path can't be read, with the remedy."""
+    if isinstance(error, PermissionError):
+        return (
+            f"{path} on the firewall can't be read by PFSENSE_USER: grant read on the file and "
+            "search on its folders, or log in as another user"
+        )
+    return f"{path} on the firewall can't be read: {error.strerror or error}"
