@@ -35,7 +35,7 @@ class Listener:
         try:
             self._bind()
             self._inode = self._inode_at_path()
-        except BaseException:
+        except BaseException:  # whatever it was, the descriptor is given back
             self.socket.close()
             raise
 

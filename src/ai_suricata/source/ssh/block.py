@@ -46,7 +46,7 @@ class Blocks:
         size, task = self._window.popleft()
         try:
             block, head = await task
-        except BaseException:
+        except BaseException:  # cancelled, too: what was asked for after it would leave a gap
             self.forget()
             raise
         if not head.startswith(self.head):
