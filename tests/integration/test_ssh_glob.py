@@ -68,6 +68,12 @@ def has_line(reader: Reader, number: int) -> bool:
     return lines(number, number + 1)[0] in reader.lines
 
 
+def all_looked_at(reader: Reader) -> bool:
+    """Say whether as many files as may be are read, and each has been looked at."""
+    chains = list(reader.tail._chains.values())
+    return len(chains) == MOST and all(chain.position for chain in chains)
+
+
 async def test_of_many_dated_files_the_newest_are_read(host: SftpStandIn, folder: Path) -> None:
     """Not the first by their names; that of the next day too, and old ones are let go for it."""
     for day in range(5):
@@ -175,15 +181,26 @@ async def test_more_files_that_grow_than_are_read_are_told(host: SftpStandIn, fo
 
 
 async def test_what_was_there_at_a_first_start_is_old(host: SftpStandIn, folder: Path) -> None:
-    """Also in a file that was not read then: its turn comes with its next line, from the end."""
+    """Of the files that are read then: the next line is the first."""
     for day in range(MOST + 1):
         write(folder, day)
     async with Reader(host.settings(), folder / "eve-*.json", start="end") as reader:
-        await reader.is_following()
-        write(folder, 0, day=8)
-        late = str(folder / "eve-day000.json")
-        await reader.until(
-            lambda: late in reader.tail._chains and reader.tail._chains[late].position
-        )
-        append(folder / "eve-day000.json", b"new\n")
+        await reader.until(partial(all_looked_at, reader))
+        append(folder / f"eve-day{MOST:03d}.json", b"new\n")
         await reader.has(b"new")
+
+
+async def test_no_line_is_lost_of_a_file_whose_turn_comes_after_a_first_start(
+    host: SftpStandIn, folder: Path
+) -> None:
+    """It comes with a line that nobody has looked at: better an old line than a lost one."""
+    for day in range(MOST + 1):
+        write(folder, day)
+    async with Reader(host.settings(), folder / "eve-*.json", start="end") as reader:
+        await reader.until(partial(all_looked_at, reader))
+        late = folder / "eve-day000.json"
+        append(late, b"the line that moved it\n")
+        os.utime(late, (START + 8 * DAY, START + 8 * DAY))
+        await reader.has(lines(0, 1)[0], b"the line that moved it")
+        append(late, b"new\n")
+        await reader.has(lines(0, 1)[0], b"the line that moved it", b"new")

@@ -79,10 +79,14 @@ class Roster:
     def wake(self, path: str) -> Sequence[Place] | None:
         """Return where the reading of a path stands, which is up to the caller from now on.
 
-        Nowhere for one that is new, and None for one that was there before the first start.
+        Nowhere for one that is new, and None for one that was there before the first start. One
+        that has changed since, unread, is read whole: nobody knows where its new lines begin, and
+        old ones do less harm than lost ones.
         """
         rest = self._resting.pop(path, None)
-        return () if rest is None else rest.places
+        if rest is None or (rest.places is None and self._written.get(path) != rest.written):
+            return ()
+        return rest.places
 
     def places(self) -> Iterator[tuple[str, tuple[Place, ...]]]:
         """Yield the resting paths with where they stand."""
