@@ -7,7 +7,7 @@ STEPS  := 10000
 LINES  := 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-system crash-test rotation-test bench-redis fuzz lab format lock clean
+.PHONY: help run test check test-system crash-test rotation-test bench-redis bench-enforce safety-test fuzz lab format lock clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,12 @@ rotation-test: $(VENV)/.dev ## Rotate, truncate and delete a log 10,000 times at
 
 bench-redis: $(VENV)/.dev ## What the daemon costs Redis, beside one command a message
 	$(BIN)/python benchmarks/redis_cost.py
+
+bench-enforce: $(VENV)/.dev ## From the line that decides to the proof in pf's table: p50, p99, and 10,000 at once (needs sshd)
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/enforce.py
+
+safety-test: $(VENV)/.dev ## Try in 10,000 ways to have somebody blocked who never must be (needs sshd)
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/safety.py
 
 check: $(VENV)/.dev ## Lint, types, import contracts
 	$(BIN)/ruff check .

@@ -119,6 +119,7 @@ def variables(pf: PfStandIn, proxy: Proxy | None) -> dict[str, str]:
         "AUTO_BLOCK": "true",
         "BLOCK_DURATION": "86400",  # none ends on the way
         "RATE_LIMIT_DURATION": "86400",
+        "PROMOTE_IPV4": "0",  # neighbours, each of whom is looked for by itself
         "RECONCILE_INTERVAL": "5",
         "FLUSH_INTERVAL": "0.1",  # often, and after few events: the more moments there are between
         "BATCH_SIZE": "100",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ai_suricata.core.decision import LIVE
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
+from ai_suricata.firewall.fleet import Fleet
 from ai_suricata.sink.dead_letter import DeadLetter
 from ai_suricata.sink.record import Recorder
 from ai_suricata.source.file.tail import Tail
@@ -17,14 +18,14 @@ from ai_suricata.state.local import LocalTopSources
 from ai_suricata.state.memory import MemoryState, ledger_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from ai_suricata.config.settings import Settings
     from ai_suricata.core.clock import Clock
     from ai_suricata.core.decision import LedgerEntry
     from ai_suricata.core.position import Position
     from ai_suricata.exchange import Exchange
-    from ai_suricata.firewall.base import Firewall
+    from ai_suricata.firewall.base import CommandObserver
     from ai_suricata.source.base import Source
     from ai_suricata.state.shared import AlertStore
 
@@ -81,22 +82,28 @@ async def alert_store(settings: Settings) -> AsyncIterator[AlertStore]:
         await client.aclose()
 
 
-def firewall_of(
+def fleet_of(
     settings: Settings,
-    observe: Callable[[str, str], None] | None = None,
+    observe: CommandObserver = lambda _sent: None,
     *,
     dry: bool = False,
-) -> Firewall:
-    """Return the firewall that FIREWALL names, not yet connected; `dry`: its dry run.
+) -> Fleet:
+    """Return the firewalls that FIREWALL names, not yet connected; `dry`: their dry run.
 
     `observe` is told of each command and what came of it.
     """
-    if dry or settings.firewall.firewall == DryRun.name:
-        return DryRun(settings.firewall)
+    firewall = settings.firewall
+    if firewall.firewall == DryRun.name or (dry and firewall.firewall != "pfsense"):
+        return Fleet([DryRun(firewall)])
+    if firewall.firewall == "nftables":
+        from ai_suricata.firewall.nftables import Nftables  # noqa: PLC0415 - as below
+
+        return Fleet([Nftables(firewall, observe)])
     # asyncssh, only where it is used
     from ai_suricata.firewall.pfsense import PfSense  # noqa: PLC0415 - as above
 
-    return PfSense(settings.firewall, observe)
+    members = [PfSense(one, observe) for one in firewall.each()]
+    return Fleet([DryRun(firewall, member) for member in members] if dry else members)
 
 
 def source_of(settings: Settings, position: Position | None) -> Source:
@@ -105,7 +112,7 @@ def source_of(settings: Settings, position: Position | None) -> Source:
         case "ssh":  # asyncssh, only where it is used
             from ai_suricata.source.ssh.tail import SshTail  # noqa: PLC0415 - as above
 
-            return SshTail(settings.source, settings.firewall, position)
+            return SshTail(settings.source, settings.firewall.each()[0], position)
         case "socket":
             return Socket(settings.source)
         case "redis":  # redis-py, only where it is used

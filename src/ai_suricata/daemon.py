@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ai_suricata import __version__
-from ai_suricata.assembly import Assembly, never_block_of
+from ai_suricata.assembly import Assembly, fixed, respond_settings
 from ai_suricata.backend import (
     blocks_elsewhere,
     describe_source,
 )
 from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.config.change import change
+from ai_suricata.control.address import socket_path
+from ai_suricata.control.server import ControlServer
 from ai_suricata.core.clock import Clock, SystemClock
 from ai_suricata.core.errors import ConfigError
 from ai_suricata.telemetry.health import Health, Phase, Status
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from ai_suricata.config.settings import Settings
     from ai_suricata.core.verdict import Verdict
     from ai_suricata.pipeline import Pipeline
-    from ai_suricata.respond.never_block import NeverBlock
+    from ai_suricata.respond.operator import Operator
     from ai_suricata.respond.responder import Responder
 
     Listener = Callable[[Sequence[Verdict]], None]
@@ -85,6 +87,7 @@ class Daemon:
         self._listener = listener
         self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
+        self._operator: Operator | None = None
         self._stopping = False
         self._overdue = False
         self._reloading: asyncio.Task[None] | None = None
@@ -139,6 +142,7 @@ class Daemon:
             stack.enter_context(self.server)
             pipeline = await self._build(stack)
             await self._first_reconcile(pipeline.responder)
+            await self._take_orders(stack)
             self._pipeline = pipeline
             if self._stopping:
                 self._drain(pipeline)
@@ -155,21 +159,32 @@ class Daemon:
         stack.push_async_callback(assembly.state.close)
         await assembly.ledger.load()
         self._tell_of_others()
-        firewall = assembly.firewall()
-        stack.push_async_callback(firewall.close)
-        await assembly.recall(firewall)
-        responder = assembly.responder(firewall)
+        fleet = assembly.fleet()
+        stack.push_async_callback(fleet.close)
+        await assembly.recall(fleet)
+        responder = await asyncio.to_thread(assembly.responder, fleet)  # asks DNS
+        self._operator = assembly.operator(responder)
+        await self._operator.recall()
         exchange = assembly.exchange(responder)
         if exchange is not None:
             stack.push_async_callback(exchange.close)
         return await assembly.pipeline(responder, exchange, self._listener, self._heartbeat)
 
+    async def _take_orders(self, stack: contextlib.AsyncExitStack) -> None:
+        """Listen to the operator, now that the tables of an earlier run were looked at."""
+        if self._operator is not None:
+            path = socket_path(self.settings.state)
+            await stack.enter_async_context(ControlServer(self._operator, path))
+
     def _tell_of_others(self) -> None:
+        """Tell of real blocks that this run has nothing to do with, such as from before DRY_RUN."""
         for name, count in blocks_elsewhere(self.settings).items():
-            log.warning(
-                "blocks stay on another firewall; set FIREWALL back to release them",
-                firewall=name,
-                count=count,
+            remedy = "take DRY_RUN out" if self.settings.respond.dry_run else f"set FIREWALL={name}"
+            self.health.set(
+                "other blocks",
+                Status.DEGRADED,
+                f"{count} entries of an earlier run stay on {name} and do not end by themselves: "
+                f"{remedy}, or stop this and run `ai-suricata blocks release --all` with it",
             )
 
     def _introduce(self) -> None:
@@ -191,7 +206,7 @@ class Daemon:
         """Bring the tables in order before the first event, unless the firewall is away."""
         self.health.set("firewall", Status.OK, "not asked yet")
         if not await responder.start(RECONCILE_AT_START):
-            responder.enforcer.witness.firewall("no answer yet; it is asked again")
+            self.assembly.chronicle.awaited("no answer yet; it is asked again")
 
     def _heartbeat(self) -> None:
         """Feed systemd's watchdog. The pipeline calls this: one that hangs starves it."""
@@ -235,19 +250,20 @@ class Daemon:
                 log.error("wrong setting; the settings stay as they were", problem=problem)
             return
         self.settings = found.settings
-        never_block = await asyncio.to_thread(never_block_of, self.settings)
-        self._apply(self._pipeline, never_block)
+        self._apply(self._pipeline)
         if {"LOG_LEVEL", "LOG_FORMAT"}.intersection(found.taken):
             configure(self.settings.telemetry)
         log.info("configuration read again", changed=list(found.taken))
         if found.later:
             log.warning("changed settings that need a restart", settings=list(found.later))
 
-    def _apply(self, pipeline: Pipeline, never_block: NeverBlock) -> None:
+    def _apply(self, pipeline: Pipeline) -> None:
         settings = self.settings
         analysis = pipeline.analysis
         analysis.classifier = Classifier(settings.classify, analysis.classifier.model)
-        pipeline.responder.reload(settings.respond, never_block)
+        if self.assembly.bystanders is not None:
+            self.assembly.bystanders.harmless = settings.classify.medium
+        pipeline.responder.reload(respond_settings(settings), fixed(settings))
 
     def _give_up(self) -> None:
         self._overdue = True

@@ -50,8 +50,16 @@ log = structlog.get_logger(__name__)
 class Exchange:
     """The connection to Redis, and all that runs over it."""
 
-    def __init__(self, settings: Settings, tell: Callable[[str | None], None]) -> None:
-        """`tell` hears what is wrong with Redis in words, or None when nothing is."""
+    def __init__(
+        self,
+        settings: Settings,
+        tell: Callable[[str | None], None],
+        observe: Callable[[str, str], None] = lambda _channel, _result: None,
+    ) -> None:
+        """`tell` hears what is wrong with Redis in words, or None when nothing is.
+
+        `observe` is told of each verdict that was announced, or could not be.
+        """
         redis = settings.redis
         self._tell = tell
         self._problems: dict[str, str | None] = {}
@@ -65,7 +73,8 @@ class Exchange:
             self.client, self.keys, self.instance, LAYOUT, cluster=redis.cluster
         )
         self.mirror = Mirror(shared, lambda problem: self._heard("behaviour", problem))
-        self.announcer = Announcer(RedisNotifier(self.client), self.keys.threat_channel)
+        channel = self.keys.threat_channel
+        self.announcer = Announcer(RedisNotifier(self.client), channel, observe)
         self.alerts = RedisAlertStore(self.client, self.keys, settings.sink.max_alerts)
         self.top = RedisTopSources(self.client, self.keys)
         self._lease = RedisLease(self.client, self.keys)

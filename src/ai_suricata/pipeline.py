@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from ai_suricata.core.decision import Table
+from ai_suricata.core.decision import LedgerState, Table
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.timestamp import MICROSECONDS
 from ai_suricata.telemetry.health import Status
@@ -22,12 +22,13 @@ from ai_suricata.telemetry.health import Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ai_suricata.analysis import Analysis, Result
+    from ai_suricata.analysis import Analysis, Decoded, Result
     from ai_suricata.core.clock import Clock
     from ai_suricata.core.position import Position
     from ai_suricata.core.verdict import Verdict
     from ai_suricata.mirroring import Mirroring
     from ai_suricata.respond.responder import Responder
+    from ai_suricata.respond.sentry import Sentry, Sighting
     from ai_suricata.sink.dead_letter import DeadLetter
     from ai_suricata.sink.record import Recorder
     from ai_suricata.source.base import Batch, Source
@@ -44,6 +45,7 @@ MOST_AHEAD = 3600.0
 _BEAT = 1.0  # seconds: how often an idle pipeline shows that it lives
 _LAST_LOOK = 0.25  # seconds: how long the source may take to see a new file
 _TOP_SOURCES = 10
+_PROVED = (LedgerState.ENFORCED,)
 
 
 class Companion(Protocol):
@@ -79,13 +81,15 @@ class Pipeline:
         dead_letter: DeadLetter | None = None,
         aside: Position | None = None,
         companions: Sequence[Companion] = (),
+        sentry: Sentry | None = None,
+        seen: Callable[[Sequence[Sighting]], None] = lambda _sightings: None,
     ) -> None:
         """`heartbeat` is called while work goes on; `listener` is handed every verdict.
 
         `most_bytes`: of lines that were read and wait to be analysed, past one batch. `recorder` is
         handed the alerts, `dead_letter` samples of rejected lines; `mirroring`: where behaviour is
         shared; `aside`: places of other sources, which are kept for when they are
-        back; `companions` run as long as the pipeline does.
+        back; `companions` run as long as the pipeline does; `seen` is handed what `sentry` sees.
         """
         self.source = source
         self.analysis = analysis
@@ -101,6 +105,8 @@ class Pipeline:
         self.dead_letter = dead_letter
         self._aside = aside or {}
         self.companions = list(companions)
+        self._sentry = sentry
+        self._seen = seen
         self._heartbeat = heartbeat
         self._listener = listener
         self._waiting: asyncio.Queue[Batch | None] = asyncio.Queue(MOST_WAITING)
@@ -159,8 +165,8 @@ class Pipeline:
             "sources": len(table),
             "lag_bytes": self.lag(),
             "top_sources": dict(table.top(_TOP_SOURCES)),
-            "blocks": len(self.responder.ledger.enforced(Table.BLOCK)),
-            "rate_limits": len(self.responder.ledger.enforced(Table.LIMIT)),
+            "blocks": self.responder.ledger.count(Table.BLOCK, _PROVED),
+            "rate_limits": self.responder.ledger.count(Table.LIMIT, _PROVED),
             "status": self.health.status.value,
         }
 
@@ -213,6 +219,7 @@ class Pipeline:
         result = self.analysis.observe(decoded)
         result.rejected.update(batch.rejected)
         await self.responder.respond(result.verdicts)
+        self._look_out(decoded)
         if self.recorder is not None:
             self.recorder.take(self.analysis.alerts(decoded, result))
         if self.dead_letter is not None:
@@ -227,6 +234,13 @@ class Pipeline:
         self._room.set()
         # The analysis does not wait for anything; let the other tasks have their turn.
         await asyncio.sleep(0)
+
+    def _look_out(self, decoded: Decoded) -> None:
+        """See whether somebody is answered who is blocked."""
+        if self._sentry is not None:
+            sightings = self._sentry.watch(decoded.events, self.clock.now())
+            if sightings:
+                self._seen(sightings)
 
     async def _idle(self) -> None:
         self._quiet += 1

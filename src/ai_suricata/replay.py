@@ -20,7 +20,7 @@ from ai_suricata.core.timestamp import MICROSECONDS
 from ai_suricata.core.verdict import Action
 from ai_suricata.features.extract import Extractor
 from ai_suricata.respond.never_block import NeverBlock
-from ai_suricata.respond.policy import rule
+from ai_suricata.respond.policy import BlankHistory, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -108,9 +108,8 @@ class Replay:
             report.verdict = verdict
         if verdict.action is Action.BLOCK and not report.blocked:
             now = verdict.time / MICROSECONDS
-            ruling = rule(
-                verdict, lambda _target, _table: None, self._never_block, self.settings.respond, now
-            )
+            respond = self.settings.respond
+            ruling = rule(verdict, BlankHistory(), self._never_block, respond, now)
             report.blocked = ruling is not None and not ruling.refused
 
     def _summarise(self, worst: dict[str, SourceReport]) -> None:

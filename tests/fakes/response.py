@@ -10,26 +10,30 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ai_suricata.config.load import load
+from ai_suricata.core.address import parse_network
 from ai_suricata.core.clock import ManualClock
 from ai_suricata.core.decision import Decision, LedgerEntry, LedgerState, Table
 from ai_suricata.core.errors import (
     FirewallRefusedError,
     FirewallUnreachableError,
     StateError,
+    TableAbsentError,
 )
 from ai_suricata.core.verdict import Action, Level, Verdict
 from ai_suricata.firewall.dry_run import DryRun
+from ai_suricata.firewall.fleet import Fleet
 from ai_suricata.respond.enforcer import Enforcer
 from ai_suricata.respond.ledger import Ledger
-from ai_suricata.respond.never_block import NeverBlock
+from ai_suricata.respond.protection import Protection
 from ai_suricata.respond.responder import Responder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from ai_suricata.config.settings import RespondSettings
+    from ai_suricata.config.respond import RespondSettings
     from ai_suricata.core.address import Address, Target
+    from ai_suricata.firewall.base import Survey
 
 NOW = 1_700_000_000.0
 ATTACKER = "203.0.113.7"
@@ -112,13 +116,24 @@ class FakeFirewall(DryRun):
 
     name = "fake"
 
-    def __init__(self) -> None:
+    def __init__(self, place: str = "fake") -> None:
         super().__init__()
+        self.place = place
+        self.surroundings: Survey = {}
+        """What it says that it lives by."""
         self.calls: list[str] = []
         self.faults: dict[str, str] = {}
         """By method: unreachable, refused, or half (only the first target is done, then lost)."""
         self.hanging: dict[str, asyncio.Event] = {}
         """By method: it is carried out, and answers once the event is set."""
+        self.room: int | None = None
+        """How many targets of a batch fit in."""
+        self.unproved: set[Target] = set()
+        """Targets that no rule acts on."""
+        self.absent = False
+        """Whether the tables do not exist: they are listed as such."""
+        self.opening: asyncio.Event | None = None
+        """Where set, a connection stands once it is set."""
         self.lost: set[Target] = set()
         """Targets that never stay in a table."""
         self.stuck: set[Target] = set()
@@ -126,14 +141,23 @@ class FakeFirewall(DryRun):
         self.own: frozenset[Address] = frozenset()
         self.on_call: Callable[[str], None] = lambda _name: None
 
-    async def add(self, table: Table, targets: Collection[Target]) -> None:
+    async def open(self) -> None:
+        """Connect, at once or when the test says so."""
+        if self.opening is not None:
+            await self.opening.wait()
+
+    async def add(self, table: Table, targets: Mapping[Target, float]) -> set[Target]:
         """Add all but the lost; with `half`, the first alone."""
         await self._called("add")
         if self.faults.get("add") == "half":
-            await super().add(table, list(targets)[:1])
+            await super().add(table, dict(list(targets.items())[:1]))
             raise FirewallUnreachableError("the connection was lost")
-        await super().add(table, [target for target in targets if target not in self.lost])
+        fitting = list(targets)[: self.room]
+        present = await super().add(table, {t: targets[t] for t in fitting if t not in self.lost})
+        if len(fitting) < len(targets):
+            raise FirewallRefusedError("pf's tables are full; make room")
         await self._answer("add")
+        return present
 
     async def delete(self, table: Table, targets: Collection[Target]) -> None:
         """Delete all but the stuck."""
@@ -144,17 +168,26 @@ class FakeFirewall(DryRun):
     async def missing(self, table: Table, targets: Collection[Target]) -> set[Target]:
         """Answer as a dry run."""
         await self._called("missing")
-        return await super().missing(table, targets)
+        return await super().missing(table, targets) | self.unproved.intersection(targets)
 
     async def entries(self, table: Table) -> set[Target]:
         """Answer as a dry run."""
         await self._called("entries")
+        if self.absent:
+            raise TableAbsentError("there is no such table; make it")
         return await super().entries(table)
 
     async def kill_states(self, targets: Collection[Target]) -> int:
         """Count as a dry run."""
         await self._called("kill_states")
-        return await super().kill_states(targets)
+        killed = await super().kill_states(targets)
+        await self._answer("kill_states")
+        return killed
+
+    async def survey(self) -> Survey:
+        """Answer what the test said."""
+        await self._called("survey")
+        return self.surroundings
 
     def own_addresses(self) -> frozenset[Address]:
         """Return what the test said."""
@@ -180,15 +213,45 @@ class Record:
     def __init__(self) -> None:
         self.changes: list[tuple[str, LedgerState, str]] = []
         self.problems: list[str | None] = []
+        self.standing: dict[str, bool] = {}
         self.ledger_problems: list[str | None] = []
+        self.kills: list[tuple[int, int]] = []
+        self.stopped: Counter[Table] = Counter()
+        self.reasons: list[str] = []
+        self.recoveries: list[Table] = []
+        self.lost = 0
+        self.living: list[str] = []
 
     def changed(self, entries: Sequence[LedgerEntry], state: LedgerState, note: str) -> None:
         """Keep each entry's target with the state and the note."""
         self.changes.extend((entry.target, state, note) for entry in entries)
 
-    def firewall(self, problem: str | None) -> None:
+    def killed(self, targets: int, states: int, seconds: float) -> None:
+        """Keep how many of each."""
+        assert seconds >= 0
+        self.kills.append((targets, states))
+
+    def unended(self, problem: str) -> None:
+        """Keep it."""
+        self.living.append(problem)
+
+    def exhausted(self, table: Table, reason: str, count: int) -> None:
+        """Count decisions that the budget stopped, and keep why."""
+        self.stopped[table] += count
+        self.reasons.append(reason)
+
+    def recovered(self, table: Table) -> None:
+        """Keep it."""
+        self.recoveries.append(table)
+
+    def dropped(self, count: int) -> None:
+        """Count decisions that were given up."""
+        self.lost += count
+
+    def firewall(self, problem: str | None, members: Mapping[str, bool] | None = None) -> None:
         """Keep it."""
         self.problems.append(problem)
+        self.standing = dict(members or {})
 
     def ledger(self, problem: str | None) -> None:
         """Keep it."""
@@ -211,7 +274,8 @@ class ResponsePath:
     disk: Disk = field(default_factory=Disk)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
     record: Record = field(default_factory=Record)
-    never_block: NeverBlock = field(default_factory=lambda: NeverBlock({}))
+    others: tuple[FakeFirewall, ...] = ()
+    """Further firewalls that have to have what the first one has."""
 
     def __post_init__(self) -> None:
         """Start with an empty ledger."""
@@ -220,9 +284,20 @@ class ResponsePath:
     def restart(self, **variables: str) -> None:
         """Begin anew as after a kill: disk, clock and firewall stay. The ledger is not loaded."""
         self.ledger = Ledger(self.disk, self.clock)
-        self.enforcer = Enforcer(self.firewall, self.ledger, self.never_block, self.record)
+        self.protection = Protection({}, clock=self.clock)
+        self.fleet = Fleet([self.firewall, *self.others])
+        self.enforcer = Enforcer(self.fleet, self.ledger, self.protection, self.record)
         settings = respond_settings(**variables)
         self.responder = Responder(settings, self.ledger, self.enforcer, self.clock)
+
+    def protect(self, *networks: str) -> None:
+        """Never block these from now on, by the operator's word."""
+        self.protection.settle({"NEVER_BLOCK": [parse_network(text) for text in networks]})
+
+
+def lasting(*targets: Target) -> dict[Target, float]:
+    """Return the targets as `Firewall.add` takes them, each for ten minutes."""
+    return dict.fromkeys(targets, 600.0)
 
 
 async def until(reached: Callable[[], object], limit: float = 10.0) -> None:

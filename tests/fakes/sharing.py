@@ -134,7 +134,7 @@ class Instance:
         await self.sharing._step()
 
     def _refusal(self, target: str) -> str | None:
-        return self.path.enforcer.never_block.reason_for_text(target)
+        return self.path.responder.refusal(target)
 
     def _joined(self) -> Sharing:
         return Sharing(

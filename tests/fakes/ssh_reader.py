@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from ai_suricata.config.settings import FirewallSettings
+    from ai_suricata.config.firewall import FirewallSettings
     from ai_suricata.core.position import Position
     from ai_suricata.source.base import Batch
 

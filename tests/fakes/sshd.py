@@ -19,57 +19,36 @@ Both tables exist from the start, and a rule refers to each.
 from __future__ import annotations
 
 import json
-import os
-import pwd
 import shlex
-import signal
-import socket
-import subprocess
-import sys
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import asyncssh
-import pytest
-
-from ai_suricata.config.settings import FirewallSettings
+from ai_suricata.config.firewall import FirewallSettings
 from fakes import pfctl
+from fakes.pf_answer import BLOCK_TABLE, INTERFACES, LIMIT_TABLE, RESOLVER, ROUTES, RULES
+from fakes.pf_kernel import Failed, Lock, Pf
+from fakes.ssh_process import SSHD, Sshd, need, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-SSHD = Path("/usr/sbin/sshd")
+__all__ = [
+    "BLOCK_TABLE",
+    "LIMIT_TABLE",
+    "SSHD",
+    "PfStandIn",
+    "Received",
+    "SftpStandIn",
+    "Sshd",
+    "running_pair",
+    "running_pf",
+    "running_sftp",
+]
+
 SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
-BLOCK_TABLE = "ai_suricata_block"
-LIMIT_TABLE = "ai_suricata_limit"
-RULES = f"""\
-scrub on em0 inet all fragment reassemble
-block drop in log inet all label "Default deny rule IPv4" ridentifier 1000000103
-block drop in log quick on em0 inet from <{BLOCK_TABLE}> to any label "USER_RULE: attackers"
-pass in quick on em0 inet from <{LIMIT_TABLE}> to any keep state (max-src-conn-rate 5/10)
-"""
-_START_AT_MOST = 10.0  # seconds
-_PORT_ATTEMPTS = 5
-_CONFIG = """\
-ListenAddress 127.0.0.1
-HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/authorized_keys
-PidFile none
-StrictModes no
-UsePAM no
-PermitRootLogin yes
-PubkeyAuthentication yes
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-MaxStartups 100
-MaxSessions {max_sessions}
-LogLevel VERBOSE
-SetEnv SHLVL=1
-"""
-"""SHLVL keeps bash, which otherwise takes sshd's commands for a login, from reading ~/.bashrc."""
 
 
 @dataclass(frozen=True)
@@ -79,91 +58,6 @@ class Received:
     time: float
     command: str
     stdin: str
-
-
-class Sshd:
-    """An sshd of the tests' own user that lets one key in, for one command or any."""
-
-    host = "127.0.0.1"
-
-    def __init__(self, folder: Path, command: str | None, max_sessions: int = 10) -> None:
-        """`folder`: for keys, configuration and log; `command`: all that the key may run, if so."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self.user = pwd.getpwuid(os.getuid()).pw_name
-        self.port = 0
-        self.key_file = folder / "user_key"
-        self.known_hosts = folder / "known_hosts"
-        self._process: subprocess.Popen[bytes] | None = None
-        public = _write_key(self.key_file)
-        quoted = (command or "").replace('"', r"\"")
-        only = f',command="{quoted}"' if command else ""
-        (folder / "authorized_keys").write_text(f"restrict{only} {public}\n")
-        config = _CONFIG.format(folder=folder, max_sessions=max_sessions)
-        (folder / "sshd_config").write_text(config)
-        self.change_host_key()
-
-    def start(self) -> None:
-        """Start, on the same port if it ran before, and wait until it accepts."""
-        candidates = [self.port] if self.port else [_free_port() for _ in range(_PORT_ATTEMPTS)]
-        for port in candidates:
-            self._process = self._spawn(port)
-            if _accepts(self._process, port):
-                break
-            self.stop()
-        else:
-            raise RuntimeError(f"sshd does not start:\n{(self.folder / 'sshd.log').read_text()}")
-        if not self.port:
-            self.port = port
-            self.trust_host_key()
-
-    def stop(self) -> None:
-        """End sshd and every connection that it serves."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGSTOP)  # so that it takes no connection meanwhile
-        for pid in [*_descendants(self._process.pid), self._process.pid]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
-
-    def restart(self) -> None:
-        """Stop and start again on the same port."""
-        self.stop()
-        self.start()
-
-    def cut(self) -> int:
-        """End every connection, and what it runs, at once; return how many processes that were."""
-        assert self._process is not None
-        pids = _descendants(self._process.pid)
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return len(pids)
-
-    def change_host_key(self) -> None:
-        """Make another host key, in use from the next start; `known_hosts` stays as it is."""
-        _write_key(self.folder / "host_key")
-
-    def logins(self) -> int:
-        """Return how many connections have logged in so far."""
-        return (self.folder / "sshd.log").read_text().count("Accepted publickey")
-
-    def trust_host_key(self) -> None:
-        """Write the present host key to `known_hosts`."""
-        public = (self.folder / "host_key.pub").read_text()
-        self.known_hosts.write_text(f"[{self.host}]:{self.port} {public}")
-
-    def _spawn(self, port: int) -> subprocess.Popen[bytes]:
-        config = str(self.folder / "sshd_config")
-        with (self.folder / "sshd.log").open("ab") as log:
-            return subprocess.Popen(
-                [SSHD, "-D", "-e", "-f", config, "-p", str(port), *_penalty_options(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
 
 
 class SftpStandIn(Sshd):
@@ -191,20 +85,24 @@ class SftpStandIn(Sshd):
 class PfStandIn(Sshd):
     """The firewall: how to reach it, what pf holds, and what goes wrong next."""
 
-    def __init__(self, folder: Path, max_sessions: int = 10) -> None:
-        """`folder`: for keys, configuration, state and logs; sessions: of one connection."""
-        words = [sys.executable, "-I", "-S", pfctl.__file__, str(folder)]
-        super().__init__(folder, f"exec {shlex.join(words)}", max_sessions)
-        tables = {name: {"const": False, "entries": {}} for name in (BLOCK_TABLE, LIMIT_TABLE)}
-        state = {
-            "tables": tables,
-            "rules": RULES.splitlines(),
-            "states": [],
-            "faults": [],
-            "limit": 200_000,
-            "altq": False,
-        }
-        (folder / "state.json").write_text(json.dumps(state))
+    def __init__(self, folder: Path, max_sessions: int = 10, like: Sshd | None = None) -> None:
+        """`folder`: for keys, configuration, state and logs; sessions: of one connection.
+
+        `like`: another host with the same user key and `known_hosts`, as a pair has.
+        """
+        super().__init__(
+            folder, f"exec {shlex.join(pfctl.command(str(folder)))}", max_sessions, like
+        )
+        (folder / "tables").mkdir(exist_ok=True)
+        (folder / "answers").mkdir(exist_ok=True)
+        self._pf = Pf(str(folder))
+        for name in (BLOCK_TABLE, LIMIT_TABLE):
+            self._pf.create(name)
+        self._write("rules", RULES)
+        self._write("limit", "200000")
+        self.set_interfaces(INTERFACES)
+        self.set_routes(ROUTES)
+        self.set_resolver(RESOLVER)
 
     def settings(self, command_timeout: float = 10.0) -> FirewallSettings:
         """Return the settings with which `PfSense` uses this firewall."""
@@ -218,11 +116,12 @@ class PfStandIn(Sshd):
             command_timeout=command_timeout,
         )
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables with which the daemon uses this firewall."""
+    def environment(self, *others: PfStandIn) -> dict[str, str]:
+        """Return the variables with which the daemon uses this firewall, and `others` like it."""
+        pair = ",".join(f"{one.host}:{one.port}" for one in (self, *others))
         return {
             "FIREWALL": "pfsense",
-            "PFSENSE_HOST": self.host,
+            "PFSENSE_HOST": pair if others else self.host,
             "PFSENSE_PORT": str(self.port),
             "PFSENSE_USER": self.user,
             "PFSENSE_KEY_FILE": str(self.key_file),
@@ -231,98 +130,157 @@ class PfStandIn(Sshd):
 
     def table(self, name: str) -> set[str]:
         """Return the addresses in the table, as pf shows them; KeyError where it does not exist."""
-        return set(self._state()["tables"][name]["entries"])
+        with Lock(self._pf.folder, shared=True):
+            try:
+                return set(self._pf.entries(name, to_write=False))
+            except Failed as failed:
+                raise KeyError(name) from failed
 
     def tables(self) -> set[str]:
         """Return the names of the tables."""
-        return set(self._state()["tables"])
+        with Lock(self._pf.folder, shared=True):
+            return set(self._pf.tables())
 
     def put(self, name: str, *addresses: str) -> None:
         """Add entries as somebody else would; creates the table."""
-        with pfctl.locked(self.folder) as pf:
-            table = pf.tables.setdefault(name, {"const": False, "entries": {}})
-            table["entries"].update(dict.fromkeys(addresses, time.time()))
+        with Lock(self._pf.folder):
+            self._pf.create(name)
+            held = self._pf.entries(name, to_write=False)
+            cleared = f"{time.time():.6f}"
+            self._pf.write_entries(name, held | dict.fromkeys(addresses, cleared))
+
+    def take_out(self, name: str, *addresses: str) -> None:
+        """Take entries out by hand; those that are not there are passed over."""
+        with Lock(self._pf.folder):
+            held = self._pf.entries(name, to_write=False)
+            self._pf.remove(name, held.keys() & set(addresses), held)
 
     def empty(self, name: str) -> None:
         """Empty the table, as a filter reload does."""
-        with pfctl.locked(self.folder) as pf:
-            pf.tables[name]["entries"].clear()
+        with Lock(self._pf.folder):
+            self._pf.write_entries(name, {})
 
     def remove_table(self, name: str) -> None:
         """Remove the table, as a filter reload does with one that nothing refers to."""
-        with pfctl.locked(self.folder) as pf:
-            del pf.tables[name]
+        with Lock(self._pf.folder):
+            self._pf.drop_table(name)
 
     def set_rules(self, *rules: str) -> None:
         """Set what `pfctl -sr` shows."""
-        with pfctl.locked(self.folder) as pf:
-            pf.state["rules"] = list(rules)
+        self._write("rules", "".join(f"{rule}\n" for rule in rules))
+
+    def set_enabled(self, *, enabled: bool) -> None:
+        """Switch pf on or off, as `pfctl -e` and `-d` do."""
+        self._flag("disabled", up=not enabled)
+
+    def set_const(self, *names: str) -> None:
+        """Declare these tables const: nobody may write to them."""
+        self._write("const", " ".join(names))
 
     def set_limit(self, entries: int) -> None:
         """Set how many entries all tables may hold together."""
-        with pfctl.locked(self.folder) as pf:
-            pf.state["limit"] = entries
+        self._write("limit", str(entries))
 
     def set_altq(self, *, noise: bool) -> None:
         """Say whether every call complains of a kernel without ALTQ, as FreeBSD's does."""
-        with pfctl.locked(self.folder) as pf:
-            pf.state["altq"] = noise
+        self._flag("altq", up=noise)
+
+    def set_interfaces(self, text: str) -> None:
+        """Set what `ifconfig -a` says."""
+        self._write("answers/ifconfig", text)
+
+    def set_routes(self, text: str) -> None:
+        """Set what `netstat -rnW` says."""
+        self._write("answers/netstat", text)
+
+    def set_resolver(self, text: str, unbound: str = "", overrides: str = "") -> None:
+        """Set /etc/resolv.conf, unbound.conf and its domainoverrides.conf; empty: no such file."""
+        names = {"resolv.conf": text, "unbound.conf": unbound, "domainoverrides.conf": overrides}
+        for name, content in names.items():
+            if content:
+                self._write(f"answers/{name}", content)
+            else:
+                (self.folder / "answers" / name).unlink(missing_ok=True)
+
+    def set_logins(self, text: str) -> None:
+        """Set what `who` says."""
+        self._write("answers/who", text)
+
+    def refuse_survey(self, *, refused: bool = True) -> None:
+        """Let the gate pass pfctl alone, as an operator's forced command may."""
+        self._flag("pfctl_only", up=refused)
 
     def add_state(self, source: str, destination: str, *, inbound: bool = True) -> None:
         """Add a connection that `source` began."""
-        state = {
-            "interface": "em0",
-            "proto": "tcp",
-            "source": source,
-            "source_port": 50_000,
-            "destination": destination,
-            "destination_port": 443,
-            "inbound": inbound,
-            "status": "ESTABLISHED:ESTABLISHED",
-        }
-        with pfctl.locked(self.folder) as pf:
-            pf.state["states"].append(state)
+        self.add_states([(source, destination)], inbound=inbound)
+
+    def add_states(self, pairs: Iterable[tuple[str, str]], *, inbound: bool = True) -> None:
+        """Add many connections, each from a source to a destination."""
+        direction, status = "in" if inbound else "out", "ESTABLISHED:ESTABLISHED"
+        lines = [f"em0 tcp {one} 50000 {other} 443 {direction} {status}\n" for one, other in pairs]
+        with Lock(self._pf.folder):
+            self._pf.write("states", self._pf.read("states") + "".join(lines))
 
     def states(self) -> set[tuple[str, str]]:
         """Return source and destination of each connection."""
-        return {(state["source"], state["destination"]) for state in self._state()["states"]}
+        with Lock(self._pf.folder, shared=True):
+            return {(state.source, state.destination) for state in self._pf.states()}
 
     def fault(self, kind: str, *, verb: str = "", skip: int = 0, times: int = 1) -> None:
         """Let commands fail: the first `skip` pass, then `times` fail (-1: all).
 
         `kind`: hang, permission_denied, no_memory, const, no_table, or drop (the command is
         carried out, then the connection is lost). `verb`: one of pfctl's table verbs, rules,
-        states or kill_states; empty for any.
+        states, info, kill_states, or survey for all that is not pfctl; empty for any.
         """
-        fault = {"kind": kind, "verb": verb, "skip": skip, "times": times}
-        with pfctl.locked(self.folder) as pf:
-            pf.state["faults"].append(fault)
+        with Lock(self._pf.folder):
+            line = f"{kind} {verb or '-'} {skip} {times}\n"
+            self._pf.write("faults", self._pf.read("faults") + line)
 
     def clear_faults(self) -> None:
         """Let every command succeed again."""
-        with pfctl.locked(self.folder) as pf:
-            pf.state["faults"].clear()
+        with Lock(self._pf.folder):
+            (self.folder / "faults").unlink(missing_ok=True)
 
     def commands(self) -> list[Received]:
         """Return the commands that arrived, in order."""
         log = self.folder / "commands.jsonl"
-        lines = log.read_text().splitlines() if log.exists() else []
-        return [Received(**json.loads(line)) for line in lines]
+        text = log.read_text() if log.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # the last one may be written at this moment
+        return [Received(**json.loads(line)) for line in whole.splitlines()]
 
-    def _state(self) -> dict[str, Any]:
-        with pfctl.locked(self.folder) as pf:
-            return pf.state
+    def _write(self, name: str, text: str) -> None:
+        with Lock(self._pf.folder):
+            self._pf.write(name, text)
+
+    def _flag(self, name: str, *, up: bool) -> None:
+        with Lock(self._pf.folder):
+            if up:
+                self._pf.write(name, "")
+            else:
+                (self.folder / name).unlink(missing_ok=True)
 
 
 @contextmanager
 def running_pf(folder: Path, max_sessions: int = 10) -> Iterator[PfStandIn]:
     """Yield a firewall that accepts connections; skips the test without sshd (fails in CI)."""
-    _need(SSHD, "openssh-server")
+    need(SSHD, "openssh-server")
     pf = PfStandIn(folder, max_sessions)
-    with ExitStack() as stack:
-        stack.callback(pf.stop)
-        pf.start()
+    with running(pf):
         yield pf
+
+
+@contextmanager
+def running_pair(folder: Path) -> Iterator[tuple[PfStandIn, PfStandIn]]:
+    """Yield two firewalls as a CARP pair is reached: one user key, one `known_hosts` for both.
+
+    `first.environment(second)` has the daemon use both.
+    """
+    need(SSHD, "openssh-server")
+    first = PfStandIn(folder / "first")
+    second = PfStandIn(folder / "second", like=first)
+    with running(first), running(second):
+        yield first, second
 
 
 @contextmanager
@@ -330,67 +288,8 @@ def running_sftp(
     folder: Path, *, subsystem: str | None = str(SFTP_SERVER)
 ) -> Iterator[SftpStandIn]:
     """Yield a host that serves files; skips the test without sshd (fails in CI)."""
-    _need(SSHD, "openssh-server")
-    _need(SFTP_SERVER, "openssh-sftp-server")
+    need(SSHD, "openssh-server")
+    need(SFTP_SERVER, "openssh-sftp-server")
     host = SftpStandIn(folder, subsystem=subsystem)
-    with ExitStack() as stack:
-        stack.callback(host.stop)
-        host.start()
+    with running(host):
         yield host
-
-
-def _need(program: Path, package: str) -> None:
-    """Skip the test where a program is missing; in CI that is a failure."""
-    if not program.exists():
-        reason = f"{program} is missing: install {package}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # root's sshd separates privileges
-
-
-def _write_key(path: Path) -> str:
-    """Write an Ed25519 key and its public half; return the latter."""
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    key.write_private_key(path)
-    path.chmod(0o600)
-    key.write_public_key(path.with_suffix(".pub"))
-    return path.with_suffix(".pub").read_text().strip()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _accepts(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until the process accepts on the port; False where it ends or takes too long."""
-    until = time.monotonic() + _START_AT_MOST
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.01)
-        else:
-            return process.poll() is None
-    return False
-
-
-def _penalty_options(config: str) -> list[str]:
-    """Return what keeps OpenSSH from 9.8 on from shutting out a host that failed to log in."""
-    options = ["-o", "PerSourcePenalties=no"]
-    known = subprocess.run([SSHD, "-t", "-f", config, *options], capture_output=True, check=False)
-    return options if known.returncode == 0 else []
-
-
-def _descendants(pid: int) -> list[int]:
-    """Return the processes below this one: those that serve connections have left its group."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    children = [int(word) for word in text.split()]
-    return [each for child in children for each in (child, *_descendants(child))]

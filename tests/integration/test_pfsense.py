@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import time
 from collections import Counter
-from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-import asyncssh
 import pytest
 
 from ai_suricata.core.decision import Table
@@ -20,8 +16,10 @@ from ai_suricata.firewall.pfsense import PfSense
 from fakes.sshd import BLOCK_TABLE, LIMIT_TABLE, PfStandIn, running_pf
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from ai_suricata.core.address import Target
+    from ai_suricata.firewall.base import Sent
 
 pytestmark = pytest.mark.system
 
@@ -32,34 +30,9 @@ SERVER = "192.0.2.10"
 SIX = [IPv4Address("198.18.0.1") + number for number in range(6)]
 
 
-@pytest.fixture
-def pf(tmp_path: Path) -> Iterator[PfStandIn]:
-    """Return a firewall that runs."""
-    with running_pf(tmp_path / "pf") as running:
-        yield running
-
-
-@pytest.fixture
-async def firewall(pf: PfStandIn) -> AsyncIterator[PfSense]:
-    """Return our side of it, not yet connected."""
-    client = PfSense(pf.settings())
-    yield client
-    await client.close()
-
-
-@contextmanager
-def agent_at(path: Path) -> Iterator[None]:
-    """Run an ssh agent at this socket."""
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 10
-        while not path.exists():
-            assert time.monotonic() < until, "ssh-agent does not start"
-            time.sleep(0.01)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+def lasting(*targets: Target) -> dict[Target, float]:
+    """Return the targets with the seconds that they are to stay."""
+    return dict.fromkeys(targets, 600.0)
 
 
 def verbs(pf: PfStandIn) -> list[str]:
@@ -74,8 +47,8 @@ async def test_a_command_that_hangs_ends_at_the_time_limit(pf: PfStandIn) -> Non
     pf.fault("hang", verb="add")
 
     with pytest.raises(FirewallUnreachableError, match=r"no answer in 0.5 seconds"):
-        await firewall.add(Table.BLOCK, [ATTACKER])
-    await firewall.add(Table.BLOCK, [ATTACKER])
+        await firewall.add(Table.BLOCK, lasting(ATTACKER))
+    await firewall.add(Table.BLOCK, lasting(ATTACKER))
 
     assert {str(ATTACKER)} == pf.table(BLOCK_TABLE)
     assert pf.logins() == 2
@@ -90,78 +63,12 @@ async def test_after_a_drop_in_mid_batch_missing_tells_what_was_done(
     pf.fault("drop", verb="add", skip=1)
 
     with pytest.raises(FirewallUnreachableError, match="whether it was carried out is unknown"):
-        await firewall.add(Table.BLOCK, SIX)
+        await firewall.add(Table.BLOCK, lasting(*SIX))
     monkeypatch.undo()
 
     assert set(SIX[4:]) == await firewall.missing(Table.BLOCK, SIX)
-    await firewall.add(Table.BLOCK, SIX)
+    await firewall.add(Table.BLOCK, lasting(*SIX))
     assert set() == await firewall.missing(Table.BLOCK, SIX)
-
-
-async def test_a_changed_host_key_is_refused(pf: PfStandIn, firewall: PfSense) -> None:
-    """Nothing is sent to a host that is not the one we know, until the operator says so."""
-    pf.change_host_key()
-    pf.restart()
-
-    with pytest.raises(FirewallRefusedError, match=r"PFSENSE_KNOWN_HOSTS does not hold"):
-        await firewall.add(Table.BLOCK, [ATTACKER])
-    assert pf.logins() == 0
-
-    pf.trust_host_key()
-    await firewall.add(Table.BLOCK, [ATTACKER])
-    assert {str(ATTACKER)} == pf.table(BLOCK_TABLE)
-
-
-@pytest.mark.parametrize("text", ["", "# nobody\n", "other.example ssh-ed25519 AAAA\n"])
-async def test_an_unknown_host_key_is_refused(pf: PfStandIn, firewall: PfSense, text: str) -> None:
-    """A file without this host's key trusts nobody, neither does one that can't be read."""
-    pf.known_hosts.write_text(text)
-
-    with pytest.raises(FirewallRefusedError, match="PFSENSE_KNOWN_HOSTS"):
-        await firewall.open()
-    assert pf.logins() == 0
-
-
-async def test_a_missing_known_hosts_file_is_refused(pf: PfStandIn, firewall: PfSense) -> None:
-    """The text names the setting."""
-    pf.known_hosts.unlink()
-
-    with pytest.raises(FirewallRefusedError, match=r"PFSENSE_KNOWN_HOSTS can't be read"):
-        await firewall.open()
-
-
-async def test_a_key_that_the_firewall_does_not_know_is_refused(
-    pf: PfStandIn, firewall: PfSense
-) -> None:
-    """The text names the setting, and nothing of the key is in it."""
-    stranger = asyncssh.generate_private_key("ssh-ed25519")
-    stranger.write_private_key(pf.key_file)
-
-    with pytest.raises(FirewallRefusedError, match="PFSENSE_KEY_FILE") as refused:
-        await firewall.open()
-    assert "PRIVATE KEY" not in str(refused.value)
-
-
-@pytest.mark.parametrize("content", [None, "no key at all"])
-async def test_a_key_file_that_cannot_be_used_is_refused(
-    pf: PfStandIn, firewall: PfSense, content: str | None
-) -> None:
-    """Missing or broken: the text names the setting."""
-    pf.key_file.unlink()
-    if content:
-        pf.key_file.write_text(content)
-
-    with pytest.raises(FirewallRefusedError, match=r"PFSENSE_KEY_FILE can't be used"):
-        await firewall.open()
-
-
-async def test_a_passphrase_on_the_key_is_refused(pf: PfStandIn, firewall: PfSense) -> None:
-    """A daemon can't be asked for it; the text says what to do."""
-    key = asyncssh.read_private_key(pf.key_file)
-    key.write_private_key(pf.key_file, "pkcs8-pem", pf.user)  # any passphrase will do
-
-    with pytest.raises(FirewallRefusedError, match="without a passphrase"):
-        await firewall.open()
 
 
 async def test_adding_to_a_table_that_no_rule_made_is_refused(
@@ -172,9 +79,70 @@ async def test_adding_to_a_table_that_no_rule_made_is_refused(
     pf.set_rules()
 
     with pytest.raises(FirewallRefusedError, match=f"make an alias {BLOCK_TABLE}"):
-        await firewall.add(Table.BLOCK, [ATTACKER])
+        await firewall.add(Table.BLOCK, lasting(ATTACKER))
     with pytest.raises(FirewallRefusedError, match=f"make an alias {BLOCK_TABLE}"):
         await firewall.missing(Table.BLOCK, [ATTACKER])
+
+
+async def test_a_const_table_is_refused(pf: PfStandIn, firewall: PfSense) -> None:
+    """Nobody may write to it; the proof reads it all the same."""
+    pf.put(BLOCK_TABLE, str(ATTACKER))
+    pf.set_const(BLOCK_TABLE)
+
+    with pytest.raises(FirewallRefusedError, match="declared const"):
+        await firewall.add(Table.BLOCK, lasting(OTHER))
+    with pytest.raises(FirewallRefusedError, match="declared const"):
+        await firewall.delete(Table.BLOCK, [ATTACKER])
+    assert {OTHER} == await firewall.missing(Table.BLOCK, [ATTACKER, OTHER])
+
+
+async def test_a_pf_that_is_switched_off_enforces_nothing(pf: PfStandIn, firewall: PfSense) -> None:
+    """The table takes the address, and every packet passes: that is no block."""
+    pf.set_enabled(enabled=False)
+    await firewall.add(Table.BLOCK, lasting(ATTACKER))
+
+    with pytest.raises(FirewallRefusedError, match="pf is switched off"):
+        await firewall.missing(Table.BLOCK, [ATTACKER])
+    pf.set_enabled(enabled=True)
+    assert set() == await firewall.missing(Table.BLOCK, [ATTACKER])
+
+
+async def test_a_rule_that_lets_the_table_pass_enforces_no_block(
+    pf: PfStandIn, firewall: PfSense
+) -> None:
+    """For the rate limit it does: the rule's own options limit."""
+    pf.set_rules(
+        f"pass in quick inet from <{BLOCK_TABLE}> to any flags S/SA keep state",
+        f"pass in quick inet from <{LIMIT_TABLE}> to any keep state (max-src-conn-rate 5/10)",
+    )
+    await firewall.add(Table.LIMIT, lasting(ATTACKER))
+
+    with pytest.raises(FirewallRefusedError, match="no firewall rule refers to the table"):
+        await firewall.missing(Table.BLOCK, [ATTACKER])
+    assert set() == await firewall.missing(Table.LIMIT, [ATTACKER])
+
+
+async def test_a_rule_for_ipv4_alone_enforces_nothing_for_ipv6(
+    pf: PfStandIn, firewall: PfSense
+) -> None:
+    """The table takes both, and the packets of one pass: it is missing, or refused if alone."""
+    pf.set_rules(f"block drop in quick inet from <{BLOCK_TABLE}> to any")
+    await firewall.add(Table.BLOCK, lasting(ATTACKER, V6))
+
+    assert {V6} == await firewall.missing(Table.BLOCK, [ATTACKER, V6])
+    assert {V6, OTHER} == await firewall.missing(Table.BLOCK, [ATTACKER, V6, OTHER])
+    with pytest.raises(FirewallRefusedError, match=r"IPv4 alone.*Address Family to IPv4\+IPv6"):
+        await firewall.missing(Table.BLOCK, [V6])
+
+
+async def test_a_table_that_goes_between_question_and_listing_holds_nothing(
+    pf: PfStandIn, firewall: PfSense
+) -> None:
+    """A filter reload may kill it at any moment."""
+    pf.put(BLOCK_TABLE, str(OTHER))
+    pf.fault("no_table", verb="show")
+
+    assert {ATTACKER, OTHER} == await firewall.missing(Table.BLOCK, [ATTACKER, OTHER])
 
 
 async def test_a_missing_table_holds_nothing(pf: PfStandIn, firewall: PfSense) -> None:
@@ -191,21 +159,50 @@ async def test_a_missing_table_holds_nothing(pf: PfStandIn, firewall: PfSense) -
 async def test_without_a_rule_nothing_is_enforced(pf: PfStandIn, firewall: PfSense) -> None:
     """A label that speaks of the table is no rule that refers to it."""
     pf.set_rules(f'block drop in inet from 192.0.2.1 to any label "instead of <{BLOCK_TABLE}>"')
-    await firewall.add(Table.BLOCK, [ATTACKER])
+    await firewall.add(Table.BLOCK, lasting(ATTACKER))
 
     with pytest.raises(FirewallRefusedError, match="no firewall rule refers to the table"):
         await firewall.missing(Table.BLOCK, [ATTACKER])
 
 
-async def test_a_full_table_refuses_the_whole_batch(pf: PfStandIn, firewall: PfSense) -> None:
-    """The text names the limit to raise; not one address of the batch went in."""
-    pf.set_limit(5)
+@pytest.mark.parametrize("room", range(6))
+async def test_a_full_table_takes_what_fits(pf: PfStandIn, firewall: PfSense, *, room: int) -> None:
+    """Pf refuses the whole batch; the first of it go in all the same, and the rest is told."""
+    pf.set_limit(room)
 
-    with pytest.raises(FirewallRefusedError, match="Firewall Maximum Table Entries"):
-        await firewall.add(Table.BLOCK, SIX)
-    assert set() == pf.table(BLOCK_TABLE)
-    await firewall.add(Table.BLOCK, SIX[:5])
-    assert set(map(str, SIX[:5])) == pf.table(BLOCK_TABLE)
+    with pytest.raises(FirewallRefusedError, match=rf"{6 - room} of 6 .* Maximum Table Entries"):
+        await firewall.add(Table.BLOCK, lasting(*SIX))
+
+    assert set(map(str, SIX[:room])) == pf.table(BLOCK_TABLE)
+    assert set(SIX[room:]) == await firewall.missing(Table.BLOCK, SIX)
+
+
+async def test_what_fits_into_a_full_table_is_found_with_few_commands(
+    pf: PfStandIn, firewall: PfSense
+) -> None:
+    """By halving, once; of later commands each is tried whole, for what is in the table already."""
+    many = [IPv4Address("198.18.0.0") + number for number in range(30_010)]
+    held = many[-5:]
+    pf.put(BLOCK_TABLE, *map(str, held))
+    pf.set_limit(12_350)
+
+    with pytest.raises(FirewallRefusedError, match="17665 of 30010 addresses did not fit"):
+        await firewall.add(Table.BLOCK, lasting(*many))
+
+    assert {*many[:12_345], *held} == set(map(ip_address, pf.table(BLOCK_TABLE)))
+    assert 18 > len(pf.commands())
+
+
+async def test_what_is_in_a_full_table_already_needs_no_room(
+    pf: PfStandIn, firewall: PfSense
+) -> None:
+    """Adding again is no error, however full it is."""
+    await firewall.add(Table.BLOCK, lasting(*SIX))
+    pf.set_limit(6)
+
+    await firewall.add(Table.BLOCK, lasting(*SIX))
+
+    assert 2 == len(pf.commands())
 
 
 @pytest.mark.parametrize(
@@ -220,18 +217,16 @@ async def test_a_refusal_names_its_remedy(
     many = [IPv4Address("198.18.0.0") + number for number in range(20_000)]
 
     with pytest.raises(FirewallRefusedError, match=said):
-        await firewall.add(Table.BLOCK, many)
+        await firewall.add(Table.BLOCK, lasting(*many))
     assert pf.logins() == 1
 
 
 async def test_a_command_that_the_gate_refuses_is_told(pf: PfStandIn, firewall: PfSense) -> None:
     """An answer that is not pfctl's is shown as it is."""
-    pf.put(BLOCK_TABLE, str(ATTACKER))
-    (pf.folder / "state.json").write_text("broken")
+    (pf.folder / "tables" / BLOCK_TABLE).write_text("what breaks the stand-in")
 
     with pytest.raises(FirewallRefusedError, match="ended with code 1 and said"):
         await firewall.entries(Table.BLOCK)
-    (pf.folder / "state.json").write_text("{}")
 
 
 async def test_the_noise_of_a_kernel_without_altq_changes_nothing(
@@ -241,7 +236,7 @@ async def test_the_noise_of_a_kernel_without_altq_changes_nothing(
     pf.set_altq(noise=True)
     pf.add_state(str(ATTACKER), SERVER)
 
-    await firewall.add(Table.BLOCK, [ATTACKER, OTHER])
+    await firewall.add(Table.BLOCK, lasting(ATTACKER, OTHER))
     assert {V6} == await firewall.missing(Table.BLOCK, [ATTACKER, OTHER, V6])
     assert await firewall.kill_states([ATTACKER]) == 1
     await firewall.delete(Table.BLOCK, [OTHER])
@@ -254,7 +249,7 @@ async def test_many_calls_at_once_share_one_connection(tmp_path: Path, max_sessi
     targets = [IPv4Address("198.18.0.1") + number for number in range(16)]
     with running_pf(tmp_path / "pf", max_sessions) as pf:
         firewall = PfSense(pf.settings())
-        await asyncio.gather(*(firewall.add(Table.BLOCK, [target]) for target in targets))
+        await asyncio.gather(*(firewall.add(Table.BLOCK, lasting(target)) for target in targets))
 
         assert set(map(str, targets)) == pf.table(BLOCK_TABLE)
         assert len(pf.commands()) == len(targets)
@@ -268,42 +263,12 @@ async def test_no_more_than_four_commands_run_at_once(pf: PfStandIn) -> None:
     pf.fault("hang", times=-1)
 
     ended = await asyncio.gather(
-        *(firewall.add(Table.BLOCK, [target]) for target in [*SIX, ATTACKER, OTHER]),
+        *(firewall.add(Table.BLOCK, lasting(target)) for target in [*SIX, ATTACKER, OTHER]),
         return_exceptions=True,
     )
 
     assert {FirewallUnreachableError: 8} == Counter(map(type, ended))
     assert len(pf.commands()) == 4
-
-
-async def test_a_restarted_firewall_is_connected_to_again(pf: PfStandIn, firewall: PfSense) -> None:
-    """One login, however many calls wait for it."""
-    await firewall.add(Table.BLOCK, [ATTACKER])
-    pf.restart()
-    with suppress(FirewallUnreachableError):  # where the loss was not yet noticed
-        await firewall.entries(Table.BLOCK)
-
-    listings = await asyncio.gather(*(firewall.entries(Table.BLOCK) for _ in range(8)))
-
-    assert [{ATTACKER}] * 8 == listings
-    assert pf.logins() == 2
-
-
-async def test_a_stopped_firewall_is_unreachable_until_it_is_back(
-    pf: PfStandIn, firewall: PfSense
-) -> None:
-    """Every call says so at once and names the settings; none waits for ever."""
-    await firewall.open()
-    pf.stop()
-
-    for _ in range(3):
-        with pytest.raises(FirewallUnreachableError):
-            await firewall.entries(Table.BLOCK)
-    with pytest.raises(FirewallUnreachableError, match="check PFSENSE_HOST and PFSENSE_PORT"):
-        await firewall.open()
-
-    pf.start()
-    assert set() == await firewall.entries(Table.BLOCK)
 
 
 async def test_states_are_killed_both_ways_for_those_that_have_any(
@@ -344,58 +309,43 @@ async def test_a_failing_kill_ends_the_others_with_it(pf: PfStandIn, firewall: P
     assert len(pf.states()) == 6
 
 
-async def test_own_addresses_are_both_ends_of_the_session(pf: PfStandIn) -> None:
-    """What must never be blocked, or we lock ourselves out; a host name tells it once connected."""
-    firewall = PfSense(pf.settings().model_copy(update={"host": "localhost"}))
-    assert frozenset() == firewall.own_addresses()
-
-    await firewall.open()
-
-    assert frozenset({ip_address("127.0.0.1")}) == firewall.own_addresses()
-    await firewall.close()
-
-
-async def test_without_a_key_file_the_agent_is_asked(
-    pf: PfStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A key with a passphrase is used that way."""
-    agent = tmp_path / "agent"
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
-    monkeypatch.setenv("HOME", str(tmp_path))  # the user's own keys must not log us in
-    firewall = PfSense(pf.settings().model_copy(update={"key_file": None}))
-
-    with pytest.raises(FirewallRefusedError, match="PFSENSE_KEY_FILE"):
-        await firewall.open()
-    with agent_at(agent):
-        async with asyncssh.connect_agent(str(agent)) as keeper:
-            await keeper.add_keys([str(pf.key_file)])
-        assert set() == await firewall.entries(Table.BLOCK)
-    await firewall.close()
-
-
 async def test_more_than_pf_takes_at_once_is_sent_in_parts(
     pf: PfStandIn, firewall: PfSense
 ) -> None:
     """No command has over 30,000 addresses; the proof of so many is one listing."""
     many = {IPv4Address("198.18.0.0") + number for number in range(40_000)}
 
-    await firewall.add(Table.BLOCK, many)
+    await firewall.add(Table.BLOCK, lasting(*many))
     assert set() == await firewall.missing(Table.BLOCK, many)
 
     sizes = [len(received.stdin.split()) for received in pf.commands()]
-    expected = [("add", 30_000), ("add", 10_000), ("-sr", 0), ("show", 0)]
-    assert expected == list(zip(verbs(pf), sizes, strict=True))
+    sent = list(zip(verbs(pf), sizes, strict=True))
+    assert [("add", 30_000), ("add", 10_000)] == sent[:2]
+    assert [("-s info", 0), ("-sr", 0), ("show", 0)] == sorted(sent[2:])
 
 
 async def test_a_few_addresses_are_proved_without_listing_the_table(
     pf: PfStandIn, firewall: PfSense
 ) -> None:
     """A table of 400,000 entries is not read for each block."""
-    await firewall.add(Table.BLOCK, [ATTACKER, V6])
+    await firewall.add(Table.BLOCK, lasting(ATTACKER, V6))
     assert set() == await firewall.missing(Table.BLOCK, [ATTACKER, V6])
 
-    expected = ["add", "-sr", "test"]
-    assert expected == verbs(pf)
+    assert {"add", "-s info", "-sr", "test"} == set(verbs(pf))
+    assert 4 == len(verbs(pf))
+
+
+async def test_a_proof_is_one_round_trip(pf: PfStandIn) -> None:
+    """Rules, state and table are asked for side by side: none waits for another's answer."""
+    firewall = PfSense(pf.settings(command_timeout=2.0))
+    await firewall.open()
+    pf.fault("hang", times=-1)
+
+    with pytest.raises(FirewallUnreachableError):
+        await firewall.missing(Table.BLOCK, [ATTACKER])
+
+    assert {"-s info", "-sr", "test"} == set(verbs(pf))
+    await firewall.close()
 
 
 async def test_an_exception_in_the_table_is_missing(pf: PfStandIn, firewall: PfSense) -> None:
@@ -408,25 +358,24 @@ async def test_an_exception_in_the_table_is_missing(pf: PfStandIn, firewall: PfS
 
 
 async def test_each_command_is_reported_with_its_result(pf: PfStandIn) -> None:
-    """For the counters: which command, and how it ended."""
-    seen: list[tuple[str, str]] = []
-    firewall = PfSense(pf.settings(), lambda command, result: seen.append((command, result)))
-    await firewall.add(Table.BLOCK, [ATTACKER])
+    """For counters and for `blocks show`: which command, to whom, and how it ended."""
+    seen: list[Sent] = []
+    firewall = PfSense(pf.settings(), seen.append)
+    await firewall.add(Table.BLOCK, lasting(ATTACKER))
     assert {OTHER} == await firewall.missing(Table.BLOCK, [OTHER])
     pf.set_limit(0)
     with pytest.raises(FirewallRefusedError):
-        await firewall.add(Table.BLOCK, [OTHER])
+        await firewall.add(Table.BLOCK, lasting(OTHER))
     pf.fault("drop")
     with pytest.raises(FirewallUnreachableError):
         await firewall.entries(Table.BLOCK)
-
-    expected = [
-        ("add", "ok"),
-        ("rules", "ok"),
-        ("test", "ok"),
-        ("show", "ok"),
-        ("add", "refused"),
-        ("show", "unreachable"),
-    ]
-    assert expected == seen
     await firewall.close()
+
+    told = [(one.label, one.result) for one in seen]
+    assert ("add", "ok") == told[0]
+    assert {("rules", "ok"), ("info", "ok"), ("test", "ok")} == set(told[1:4])
+    assert [("show", "ok"), ("add", "refused"), ("show", "unreachable")] == told[4:]
+    assert {f"{pf.user}@127.0.0.1:{pf.port}"} == {one.firewall for one in seen} == {firewall.place}
+    assert f"/sbin/pfctl -t {BLOCK_TABLE} -v -T add -f -" == seen[0].text
+    assert 1 == seen[0].addresses
+    assert all(0 < one.seconds < 10 for one in seen)

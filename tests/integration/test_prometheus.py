@@ -179,28 +179,43 @@ def feed(metrics: Metrics) -> None:
     metrics.batch({"alert": 3, "flow": 5}, {1: 1, 2: 1, 3: 1}, {"not_json": 1}, 0.01)
     metrics.verdicts([verdict(Level.CRITICAL, 0.9), verdict(Level.HIGH, 0.7)])
     metrics.anomaly([0.2, 0.6])
-    metrics.decisions("requested", 2)
-    metrics.decisions("enforced", 2)
-    metrics.never_block_hit()
-    for table in Table:
-        metrics.enforced(table, [0.3])
-        metrics.active(table, 1)
     metrics.top_sources([("192.0.2.1", 2), ("192.0.2.2", 1)])
     metrics.source(lag_bytes=100, rotations=1)
     metrics.latest(1.0)
     metrics.losses({"truncated": 1}, {"queue_full": 2})
     metrics.repeated(3)
-    metrics.firewall(up=True)
-    metrics.command("add", "ok")
+    feed_response(metrics)
     metrics.flush(0.02, ok=True)
     metrics.model("m", 5000)
     metrics.queue("classify", 1)
 
 
+def feed_response(metrics: Metrics) -> None:
+    """Let everything happen once that comes of decisions."""
+    metrics.dry_run(dry_run=False)
+    metrics.decisions("requested", 2)
+    metrics.decisions("enforced", 2)
+    metrics.never_block_hit()
+    metrics.never_block_size(14)
+    metrics.never_block_age(lambda: 1.0)
+    for table in Table:
+        metrics.enforced(table, [0.3])
+        metrics.active(table, 1)
+        metrics.budget_exhausted(table)
+        metrics.breaker(table, open=True)
+    metrics.gap(lambda: 0.5)
+    metrics.states_killed(2, 0.05)
+    metrics.firewall(up=True)
+    metrics.firewall(up=True, place="admin@192.0.2.1:22")
+    metrics.command("add", "ok", 0.02)
+    metrics.notification("webhook", "sent")
+    metrics.label("normal")
+
+
 def dashboard_queries() -> list[str]:
     """Return every query of the dashboard, its variables replaced as Grafana does."""
     panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    expressions = [target["expr"] for panel in panels for target in panel["targets"]]
+    expressions = [target["expr"] for panel in panels for target in panel.get("targets", ())]
     return [e.replace("$__rate_interval", "1m").replace("$instance", ".*") for e in expressions]
 
 

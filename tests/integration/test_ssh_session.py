@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ai_suricata.config.settings import FirewallSettings
+from ai_suricata.config.firewall import FirewallSettings
 from ai_suricata.core.errors import FirewallRefusedError
 from ai_suricata.firewall.ssh import Link, _ends
 from ai_suricata.source.ssh.session import Session, SessionLostError

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from ai_suricata.chronicle import Chronicle
 from ai_suricata.core.decision import LedgerEntry, LedgerState, Table
+from ai_suricata.firewall.base import Sent
 from ai_suricata.respond.enforcer import PUT_BACK
 from ai_suricata.respond.ledger import Ledger
+from ai_suricata.respond.sentry import Sighting
 from ai_suricata.sink.audit import AuditLog
 from ai_suricata.telemetry.health import Health, Status
 from ai_suricata.telemetry.metrics import Metrics
@@ -19,6 +24,8 @@ from fakes.response import NOW, Disk, clock_at, decision, lines_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ai_suricata.sink.notify.notice import Notice
 
 
 class Told:
@@ -30,10 +37,23 @@ class Told:
         self.path = folder / "audit.jsonl"
         self.metrics = Metrics(self.clock)
         self.health = Health(self.clock)
+        self.notices: list[Notice] = []
         audit = AuditLog(self.path, self.clock)
         self.chronicle = Chronicle(
-            self.ledger, audit, self.metrics, self.health, self.clock, real=real
+            audit,
+            self.metrics,
+            self.health,
+            self.clock,
+            real=real,
+            notify=self.notices.extend,
         )
+        self.chronicle.count_active(
+            {table: partial(self.ledger.count, table, {LedgerState.ENFORCED}) for table in Table}
+        )
+
+    def kinds(self) -> list[str]:
+        """Return the kind of each notice."""
+        return [notice.kind.value for notice in self.notices]
 
     def metric(self, name: str) -> float:
         """Return the sum of a metric over its labels; -1 where there is none."""
@@ -169,3 +189,127 @@ def test_a_ledger_that_cannot_be_written_degrades(told: Told) -> None:
 
     told.chronicle.ledger(None)
     assert "ok" == told.part("ledger")[0]
+
+
+def sent(label: str = "add", addresses: int = 3) -> Sent:
+    """Return a command that was carried out."""
+    text = f"/sbin/pfctl -t ai_suricata_block -T {label} -f -"
+    return Sent("admin@192.0.2.1:22", label, text, addresses, "ok", 0.02)
+
+
+def test_the_audit_log_names_the_commands_of_a_change(told: Told) -> None:
+    """Those of its round, so that one can say on a Sunday night what was done."""
+    told.chronicle.sent(sent())
+    told.chronicle.changed(entries(1), LedgerState.ENFORCED, "")
+    told.chronicle.firewall(None)
+    told.chronicle.changed(entries(1), LedgerState.RELEASED, "its time has ended")
+
+    [first, second] = lines_of(told.path)
+    expected = "admin@192.0.2.1:22: /sbin/pfctl -t ai_suricata_block -T add -f - (3 addresses): ok"
+    assert [expected] == first["commands"]
+    assert [] == second["commands"]
+    assert 1 == told.metric("firewall_commands_total")
+
+
+def test_people_are_told_of_blocks_and_their_end(told: Told) -> None:
+    """Not of wishes, nor of what was merely put back."""
+    told.chronicle.changed(entries(2), LedgerState.REQUESTED, "")
+    told.chronicle.changed(entries(2), LedgerState.ENFORCED, "")
+    told.chronicle.changed(entries(2), LedgerState.ENFORCED, PUT_BACK)
+    told.chronicle.changed(entries(1), LedgerState.RELEASED, "its time has ended")
+    told.chronicle.changed(entries(1), LedgerState.RELEASED, "never blocked: NEVER_BLOCK: x")
+
+    assert ["blocked", "blocked", "released", "never_block_lifted"] == told.kinds()
+    assert 2 == told.metric("put_back_total")
+
+
+def test_of_a_dry_run_people_are_told_that_nothing_was_sent(tmp_path: Path) -> None:
+    """Nobody is to believe that he is protected."""
+    told = Told(tmp_path, real=False)
+    told.chronicle.changed(entries(1), LedgerState.ENFORCED, "")
+
+    assert "dry run: nothing was sent" in told.notices[0].lines
+
+
+def test_a_budget_that_is_used_up_is_told_once_and_counted_each_time(told: Told) -> None:
+    """Until it lets decisions pass again."""
+    for _ in range(3):
+        told.chronicle.exhausted(Table.BLOCK, "budget: too many", 5)
+    assert ["budget_exhausted"] == told.kinds()
+    assert ("degraded", "budget: too many") == told.part("budget")
+    assert 15 == told.metric("budget_exhausted_total")
+    assert 1 == told.metric("budget_breaker_open")
+
+    told.chronicle.recovered(Table.BLOCK)
+    assert "ok" == told.part("budget")[0]
+    assert 0 == told.metric("budget_breaker_open")
+
+
+def test_a_firewall_that_goes_and_comes_is_told_at_each_turn(told: Told) -> None:
+    """And that it answers from the start is no news."""
+    for problem in (None, None, "no answer", "no answer", None):
+        told.chronicle.firewall(problem)
+
+    assert ["firewall_down", "firewall_up"] == told.kinds()
+
+
+def test_a_blocked_address_that_is_answered_is_an_error(told: Told) -> None:
+    """Counted with each flow, told where it is due."""
+    seen = Sighting(
+        address="203.0.113.7",
+        target="203.0.113.0/24",
+        flows=3,
+        began=0,
+        since=0,
+        peer="192.0.2.1",
+        port=443,
+        proto="TCP",
+        due=True,
+    )
+    with capture_logs() as log:
+        told.chronicle.seen([seen, untold(seen)])
+
+    assert ["blocked_but_seen"] == told.kinds()
+    assert ["error"] == [line["log_level"] for line in log]
+    assert 6 == told.metric("blocked_but_seen_total")
+
+
+def untold(sighting: Sighting) -> Sighting:
+    """Return the same sighting, which is not due to be told."""
+    return replace(sighting, due=False)
+
+
+def test_a_pause_is_told_and_shows_in_health(told: Told) -> None:
+    """So that nobody forgets it."""
+    told.chronicle.paused("maintenance")
+    assert ["paused"] == told.kinds()
+    assert ("degraded", "paused: maintenance") == told.part("decisions")
+
+    told.chronicle.paused(None)
+    assert "ok" == told.part("decisions")[0]
+
+
+def test_what_takes_the_place_of_a_network_was_not_detected_so_late(told: Told) -> None:
+    """Its event is as old as the network's, and it is no new block."""
+    [entry] = entries(1)
+    told.chronicle.changed(
+        [replace_decision(entry, instead_of="203.0.113.0/24")], LedgerState.ENFORCED, ""
+    )
+
+    assert 0 == told.metric("detect_to_enforced_seconds_count")
+
+
+def replace_decision(entry: LedgerEntry, **changed: str) -> LedgerEntry:
+    """Return the entry with another decision."""
+    return msgspec.structs.replace(
+        entry, decision=msgspec.structs.replace(entry.decision, **changed)
+    )
+
+
+def test_connections_that_live_on_show_in_health(told: Told) -> None:
+    """Until those of a later block were ended."""
+    told.chronicle.unended("the firewall does not list its connections in time")
+    assert "degraded" == told.part("connections")[0]
+
+    told.chronicle.killed(1, 2, 0.1)
+    assert "ok" == told.part("connections")[0]

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ai_suricata import daemon as module
-from ai_suricata.assembly import never_block_of
+from ai_suricata.assembly import protection_of
 from ai_suricata.backend import stored_ledger
 from ai_suricata.config.load import load
 from ai_suricata.core.decision import Table
@@ -20,6 +20,7 @@ from ai_suricata.core.position import files_of
 from ai_suricata.daemon import Daemon
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
+from ai_suricata.firewall.fleet import Fleet
 from ai_suricata.respond import surroundings
 from ai_suricata.state.memory import MemoryState
 from ai_suricata.telemetry.health import Phase
@@ -148,7 +149,7 @@ async def test_draining_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     firewall = FakeFirewall()
     firewall.hanging["add"] = asyncio.Event()
     daemon = daemon_in(tmp_path)
-    monkeypatch.setattr(daemon.assembly, "firewall", lambda: firewall)
+    monkeypatch.setattr(daemon.assembly, "fleet", lambda: Fleet([firewall]))
     with capture_logs() as told:
         async with running(daemon):
             await until(lambda: "add" in firewall.calls)
@@ -167,11 +168,11 @@ async def test_it_is_ready_without_a_firewall_that_does_not_answer(
     """Degraded, after a bounded wait; the command in flight is not broken off."""
     monkeypatch.setattr(module, "RECONCILE_AT_START", 0.05)
     (tmp_path / "state").mkdir()
-    daemon = daemon_in(tmp_path)
+    daemon = daemon_in(tmp_path, FIREWALL="pfsense", PFSENSE_KNOWN_HOSTS="k")
     await daemon.assembly.ledger.request([decision(at=JUST_NOW)])
     firewall = FakeFirewall()
     answer = firewall.hanging["add"] = asyncio.Event()
-    daemon.assembly.firewall = lambda: firewall  # type: ignore[method-assign]
+    daemon.assembly.fleet = lambda: Fleet([firewall])  # type: ignore[method-assign]
     async with running(daemon):
         health = daemon.health.snapshot()["parts"]["firewall"]
         assert ("degraded", "no answer yet; it is asked again") == (
@@ -182,7 +183,7 @@ async def test_it_is_ready_without_a_firewall_that_does_not_answer(
 
         answer.set()
         await until(lambda: daemon.assembly.ledger.enforced(Table.BLOCK))
-        assert b"suricata_ai_firewall_up 1.0" in daemon.metrics.render()
+        await until(lambda: b"suricata_ai_firewall_up 1.0" in daemon.metrics.render())
     assert 1 == firewall.calls.count("add")
 
 
@@ -198,7 +199,8 @@ async def test_own_addresses_gateways_and_the_firewall_are_never_blocked(
         "HOME_NET": "192.0.2.0/24",
         "NEVER_BLOCK": "198.51.100.7",
     }
-    never_block = never_block_of(daemon_in(tmp_path, **variables).settings)
+    settings = daemon_in(tmp_path, **variables).settings
+    never_block = protection_of(settings, clock_at()).never_block
 
     assert "the firewall: 203.0.113.254/32" == never_block.reason_for_text("203.0.113.254")
     assert "home network: 192.0.2.0/24" == never_block.reason_for_text("192.0.2.200")
@@ -213,7 +215,7 @@ async def test_a_dry_run_sends_nothing_wherever_the_firewall_is(tmp_path: Path) 
     variables = {"FIREWALL": "pfsense", "PFSENSE_KNOWN_HOSTS": "k", "DRY_RUN": "true"}
     daemon = daemon_in(tmp_path, **variables)
 
-    assert isinstance(daemon.assembly.firewall(), DryRun)
+    assert isinstance(daemon.assembly.fleet().members[0], DryRun)
     assert "dry_run" == stored_ledger(daemon.settings)[0]
 
 
@@ -355,4 +357,5 @@ def test_the_address_of_a_firewall_that_is_a_name_is_looked_up(tmp_path: Path) -
         PFSENSE_KNOWN_HOSTS=str(tmp_path / "known_hosts"),
     )
 
-    assert never_block_of(daemon.settings).reason(ip_address("127.0.0.1")) is not None
+    protection = protection_of(daemon.settings, daemon.clock)
+    assert protection.absolute.reason(ip_address("127.0.0.1")) is not None

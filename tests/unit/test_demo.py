@@ -83,7 +83,7 @@ async def test_a_daemon_that_cannot_start_ends_it(
     def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(demo.daemon.assembly, "firewall", broken)
+    monkeypatch.setattr(demo.daemon.assembly, "fleet", broken)
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(20):
             await demo.run()

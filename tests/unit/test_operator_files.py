@@ -56,10 +56,18 @@ def unit() -> ConfigParser:
     return parser
 
 
-def dashboard() -> dict[str, Any]:
-    """Return the dashboard."""
-    loaded: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+def panels() -> list[dict[str, Any]]:
+    """Return the dashboard's panels, the titles of its rows among them."""
+    loaded: list[dict[str, Any]] = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
     return loaded
+
+
+def row(title: str) -> list[dict[str, Any]]:
+    """Return the panels from the title of a row to the next one."""
+    titles = [(p["gridPos"]["y"], p["title"]) for p in panels() if p["type"] == "row"]
+    (start,) = [y for y, name in titles if name == title]
+    end = min((y for y, _ in titles if y > start), default=float("inf"))
+    return [p for p in panels() if start < p["gridPos"]["y"] < end]
 
 
 OPERATOR_FILES = [
@@ -90,15 +98,13 @@ def test_every_metric_that_is_asked_for_is_exported(name: str) -> None:
 
 
 def test_the_dashboard_asks_for_what_operators_watch() -> None:
-    """Events, alerts, sources, scores, decisions, blocks, health, lag, rejected lines."""
+    """Events, alerts, sources, scores, health, lag, rejected lines."""
     shown = set(re.findall(r"suricata_ai_(\w+)", DASHBOARD.read_text(encoding="utf-8")))
     expected = {
         "events_total",
         "alerts_by_severity_total",
         "top_source_ips",
         "avg_threat_score",
-        "decisions_total",
-        "active_blocks",
         "firewall_up",
         "state_backend_up",
         "source_lag_bytes",
@@ -109,27 +115,52 @@ def test_the_dashboard_asks_for_what_operators_watch() -> None:
     assert expected <= shown
 
 
+def test_the_response_has_a_row_of_its_own() -> None:
+    """What an operator looks at before he leaves blocking switched on, and whether it is on."""
+    shown = set(re.findall(r"suricata_ai_(\w+)", json.dumps(row("Response"))))
+    expected = {
+        "active_blocks",
+        "blocked_but_seen_total",
+        "blocks_total",
+        "budget_breaker_open",
+        "decisions_total",
+        "detect_to_enforced_seconds_bucket",
+        "dry_run",
+        "dry_run_active",
+        "enforcement_gap_seconds",
+        "firewall_commands_total",
+        "firewall_member_up",
+        "never_block_age_seconds",
+        "never_block_hits_total",
+        "notifications_total",
+        "paused",
+        "put_back_total",
+        "states_killed_total",
+    }
+
+    assert set() == expected - shown
+
+
 def test_the_dashboard_uses_the_datasource_that_is_provisioned() -> None:
     """Panels find their data without a click."""
     (expected,) = re.findall(
         r"^ +uid: (\S+)$", text("grafana/provisioning/datasources/prometheus.yml"), re.MULTILINE
     )
-    panels = dashboard()["panels"]
-    uids = {part["datasource"]["uid"] for p in panels for part in (p, *p["targets"])}
+    asking = [panel for panel in panels() if panel["type"] != "row"]
+    uids = {part["datasource"]["uid"] for p in asking for part in (p, *p["targets"])}
 
     assert {expected} == uids
 
 
 def test_panels_do_not_overlap() -> None:
     """Ids differ, panels lie within the 24 columns, and no two share a cell."""
-    panels = dashboard()["panels"]
-    grids = [panel["gridPos"] for panel in panels]
+    grids = [panel["gridPos"] for panel in panels()]
 
     def apart(a: dict[str, int], b: dict[str, int]) -> bool:
         beside = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
         return beside or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
 
-    assert len(panels) == len({panel["id"] for panel in panels})
+    assert len(grids) == len({panel["id"] for panel in panels()})
     assert all(grid["x"] + grid["w"] <= 24 for grid in grids)
     assert all(apart(a, b) for a, b in combinations(grids, 2))
 
@@ -150,10 +181,20 @@ def test_every_alert_says_what_to_do() -> None:
     """Each rule has a severity, a summary and a description."""
     rules = text("prometheus/alerts.yml").split("- alert: ")[1:]
 
-    assert 4 == len(rules)
+    assert 11 == len(rules)
     assert all(
         f"{word}:" in rule for rule in rules for word in ("severity", "summary", "description")
     )
+
+
+def test_every_alert_is_tested() -> None:
+    """Each rule has a test in which it fires; promtool runs them."""
+    named = re.findall(r"- alert: (\w+)", text("prometheus/alerts.yml"))
+    tests = text("prometheus/alerts_test.yml")
+    fired = set(re.findall(r"- labels: 'ALERTS\{alertname=\"(\w+)\"", tests))
+    fired |= set(re.findall(r"alertname: (\w+)\n +exp_alerts:\n", tests))
+
+    assert set(named) == fired
 
 
 def test_the_unit_fits_the_daemon() -> None:

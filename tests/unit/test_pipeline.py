@@ -113,11 +113,18 @@ class FakeStore:
         return [files_of(s.position, "/eve.json")[0].offset for s in self.saved]
 
 
+def apart() -> ResponsePath:
+    """Return a response in which many neighbours do not become one network."""
+    path = ResponsePath()
+    path.restart(PROMOTE_IPV4="0")
+    return path
+
+
 @dataclass
 class Line:
     """A pipeline with nothing real at its ends."""
 
-    response: ResponsePath = field(default_factory=ResponsePath)
+    response: ResponsePath = field(default_factory=apart)
     source: FakeSource = field(default_factory=FakeSource)
     store: FakeStore = field(default_factory=FakeStore)
     most_bytes: int = 1 << 20

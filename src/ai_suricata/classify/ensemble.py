@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ai_suricata.classify.explain import explain
+from ai_suricata.classify.explain import evidence, explain
 from ai_suricata.classify.patterns import NOTEWORTHY, PATTERNS, combine
 from ai_suricata.classify.vectors import Vectors
 from ai_suricata.core.verdict import ACTION_OF_LEVEL, Action, Level, Opinion, Verdict
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ANOMALY_WEIGHT = 0.32
 """What the most unusual behaviour adds where no pattern is seen: it is logged, never blocked."""
 NO_MODEL = "none"
+_ACTED_ON = frozenset({Action.BLOCK, Action.RATE_LIMIT})
 
 
 class Classifier:
@@ -32,6 +33,11 @@ class Classifier:
         self.settings = settings
         self.model = model
         self._bounds = (settings.low, settings.medium, settings.high, settings.critical)
+
+    @property
+    def version(self) -> str:
+        """Version of the model that takes part, or `none`."""
+        return self.model.version if self.model is not None else NO_MODEL
 
     def classify(
         self,
@@ -97,8 +103,9 @@ class Classifier:
             home=home,
             reasons=(*reasons, lowered) if lowered and reasons else reasons,
             patterns=tuple(PATTERNS[index].name for index in order),
-            model_version=self.model.version if self.model is not None else NO_MODEL,
+            model_version=self.version,
             written=times[1],
+            features=evidence(order, vector, self.model) if action in _ACTED_ON else {},
         )
 
     def _action(self, level: Level, proven: float, *, home: bool) -> tuple[Action, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import Formatter
 from typing import TYPE_CHECKING
 
 from ai_suricata.classify.estimator import oddest
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
     from ai_suricata.classify.estimator import Model
 
+_SPOKEN_OF = [
+    [name for _, name, _, _ in Formatter().parse(pattern.words) if name] for pattern in PATTERNS
+]
+"""The features that each pattern's words name."""
 _WORTH_SAYING = 0.5
 _THOUSAND = 1000
 _UNSPOKEN = {"count", "distinct", "ratio"}
@@ -36,6 +41,16 @@ def explain(
     if not reasons:
         reasons.append(_faint(values))
     return tuple(reasons)
+
+
+def evidence(
+    patterns: Sequence[int], vector: NDArray[np.float64], model: Model | None
+) -> dict[str, float]:
+    """Return the values of the features that the reasons speak of, by name."""
+    names = [name for index in patterns for name in _SPOKEN_OF[index]]
+    if model is not None:
+        names.append(oddest(model, vector)[0])
+    return {name: float(vector[INDEX[name]]) for name in names}
 
 
 def _unusual(model: Model, vector: NDArray[np.float64], anomaly: float) -> str:

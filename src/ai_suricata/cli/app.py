@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from ai_suricata.cli import alerts, blocks, demo, doctor, replay, run, settings, train
+from ai_suricata.cli import (
+    alerts,
+    allow,
+    blocks,
+    demo,
+    doctor,
+    pause,
+    replay,
+    run,
+    settings,
+    status,
+    train,
+)
 
 app = typer.Typer(
     name="ai-suricata",
@@ -16,11 +28,15 @@ app = typer.Typer(
 )
 app.callback()(settings.main)
 app.command()(run.run)
+app.command()(status.status)
 app.command("check-config")(settings.check_config)
 app.command()(doctor.doctor)
 app.command()(replay.replay)
 app.command()(train.train)
 app.command()(demo.demo)
 app.add_typer(blocks.app, name="blocks")
+app.add_typer(allow.app, name="allow")
+app.command()(pause.pause)
+app.command()(pause.resume)
 app.add_typer(alerts.app, name="alerts")
 app.command()(settings.version)

@@ -57,23 +57,30 @@ def write_table(
     """Write a table, in colour on a terminal; rows are coloured by their column `level`.
 
     `spared`: columns that a narrow terminal does without (a pipe is wide). Only the last column is
-    cut into lines: half an address can't be copied.
+    cut into lines: half an address can't be copied. What an attacker wrote into a field must not
+    colour or hide anything: neither markup nor control characters act.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from ai_suricata.core.text import visible, visible_lines
+
     console = Console()
     width = console.width if console.is_terminal else _WIDE
     narrow = width < _NARROW
     shown = [i for i, name in enumerate(columns) if not (narrow and name in spared)]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE if narrow else box.HEAVY_HEAD)
+    table = Table(
+        title=Text(visible(title), style="table.title"),
+        title_justify="left",
+        box=box.SIMPLE if narrow else box.HEAVY_HEAD,
+    )
     for i in shown:
         last = i == shown[-1]
         table.add_column(columns[i], overflow="fold" if last else "ellipsis", no_wrap=not last)
     for row in rows:
         style = STYLE_OF_LEVEL.get(row[columns.index(level)], "") if level else ""
-        # Text, not markup: what an attacker wrote into a field must not colour or hide anything.
-        table.add_row(*(Text(row[i]) for i in shown), style=style)
+        cells = [*(visible(row[i]) for i in shown[:-1]), visible_lines(row[shown[-1]])]
+        table.add_row(*map(Text, cells), style=style)
     console.print(table, width=width)

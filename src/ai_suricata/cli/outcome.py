@@ -19,6 +19,8 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2
     """A setting or an argument is wrong; nothing was started."""
+    NO_DAEMON = 3
+    """The command needs the daemon, and none runs."""
 
 
 ConfigFile = Annotated[
@@ -35,9 +37,16 @@ _DEFAULT = Path("config.env")
 
 def fail(code: Exit, *sentences: str) -> NoReturn:
     """Say what is wrong and end with `code`."""
-    for sentence in sentences:
-        typer.echo(f"ai-suricata: {sentence}", err=True)
+    warn(*sentences)
     raise typer.Exit(code)
+
+
+def warn(*sentences: str) -> None:
+    """Say it on standard error; files and firewalls have a say in it, terminals obey neither."""
+    from ai_suricata.core.text import visible_lines
+
+    for sentence in sentences:
+        typer.echo(f"ai-suricata: {visible_lines(sentence)}", err=True)
 
 
 def load_settings(config: Path | None, **environment: str) -> Settings:

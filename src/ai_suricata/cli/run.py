@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ai_suricata.cli.outcome import ConfigFile, Exit, fail, load_settings, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ai_suricata.config.settings import Settings
 
@@ -24,7 +24,7 @@ def run(config: ConfigFile = None) -> None:
     Example: ai-suricata run --config /etc/ai-suricata/config.env
     """
     settings = settings_of(config)
-    from ai_suricata.core.errors import ConfigError, StateError
+    from ai_suricata.core.errors import AiSuricataError, ConfigError
     from ai_suricata.telemetry.logs import configure
 
     configure(settings.telemetry)
@@ -32,13 +32,34 @@ def run(config: ConfigFile = None) -> None:
         _serve(settings, lambda: load_settings(config))
     except ConfigError as error:
         fail(Exit.USAGE, *error.problems)
-    except StateError as error:
+    except AiSuricataError as error:
         fail(Exit.FAILED, str(error))
+    except ExceptionGroup as group:  # tasks fail in groups, one in another
+        sentences = _sentences(group)
+        if not sentences:
+            raise
+        fail(Exit.FAILED, *sentences)
     except asyncio.CancelledError:
         fail(
             Exit.FAILED,
             "stopped before all was done: a second signal, or the time to drain was over",
         )
+
+
+def _sentences(group: ExceptionGroup) -> list[str]:
+    """Return what the errors say, each once; nothing where one of them is the program's fault."""
+    from ai_suricata.core.errors import AiSuricataError
+
+    ours, others = group.split(AiSuricataError)
+    return list(dict.fromkeys(map(str, _leaves(ours)))) if ours and not others else []
+
+
+def _leaves(group: ExceptionGroup) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _serve(settings: Settings, reload: Callable[[], Settings]) -> None:

@@ -23,7 +23,8 @@ _TITLES = {
     "state": "What outlives a restart",
     "redis": "Redis",
     "queue": "Message queue",
-    "sink": "Alert store",
+    "sink": "Alert store and audit log",
+    "notify": "Who is told",
     "telemetry": "Metrics, health and logs",
 }
 _LATER = {"queue"}

@@ -6,41 +6,25 @@ scripts. `config.env.example` is written from this module (see `config.example`)
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    Field,
     SecretStr,
     model_validator,
 )
 
+from ai_suricata.config.firewall import FirewallSettings
 from ai_suricata.config.kinds import Group, Networks, RedisUrl, Words, networks_of, setting
+from ai_suricata.config.respond import RespondSettings
+from ai_suricata.config.sink import NotifySettings, SinkSettings
 from ai_suricata.config.source import SourceSettings
 
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 """RFC 1918 and RFC 4193: what HOME_NET is, with the own addresses, unless it is set."""
-
-_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}")
-
-
-def _table(value: object) -> object:
-    """Check a pf table's name: it becomes a word of a command, and pf allows 31 characters."""
-    if isinstance(value, str) and not _TABLE.fullmatch(value):
-        raise ValueError(
-            "a pf table's name is a letter and up to 30 letters, digits or underscores"
-        )
-    return value
-
-
-def _block_duration(value: object) -> object:
-    """Turn `escalation` into None: the steps then say how long."""
-    return None if value == "escalation" else value
 
 
 def _later(value: object) -> object:
@@ -51,7 +35,6 @@ def _later(value: object) -> object:
 
 
 NotYet = Annotated[bool, AfterValidator(_later)]
-TableName = Annotated[str, BeforeValidator(_table)]
 
 
 class FeatureSettings(Group):
@@ -104,104 +87,17 @@ class ClassifySettings(Group):
         return self
 
 
-class RespondSettings(Group):
-    """What `respond` takes."""
-
-    auto_block: bool = setting(
-        "AUTO_BLOCK", False, "whether decisions are made at all; off until the operator turns it on"
-    )
-    dry_run: bool = setting("DRY_RUN", False, "everything but the last step: nothing is sent")
-    block_duration: Annotated[float, Field(ge=10, le=31_536_000)] | None = Field(
-        default=None,
-        validation_alias="BLOCK_DURATION",
-        description="escalation (10 minutes, 1 hour, 24 hours, 7 days), or a fixed time",
-        json_schema_extra={"unit": "seconds", "shown": "escalation"},
-    )
-    limit_duration: float = setting(
-        "RATE_LIMIT_DURATION",
-        600.0,
-        "how long an address stays in the rate-limit table",
-        unit="seconds",
-        ge=10,
-        le=31_536_000,
-    )
-    never_block: Networks = setting(
-        "NEVER_BLOCK",
-        (),
-        "addresses, networks and @files that are never blocked, besides the built-in list",
-    )
-    reconcile_interval: float = setting(
-        "RECONCILE_INTERVAL",
-        30.0,
-        "how often the tables are held against the ledger",
-        unit="seconds",
-        ge=1,
-        le=3600,
-    )
-    on_stop: Literal["keep", "release"] = setting(
-        "ON_STOP", "keep", "keep or release the blocks when the daemon stops for good"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _escalation(cls, values: object) -> object:
-        if isinstance(values, dict):
-            name = "BLOCK_DURATION"
-            return {k: (_block_duration(v) if k == name else v) for k, v in values.items()}
-        return values
-
-
-class FirewallSettings(Group):
-    """What `firewall` takes."""
-
-    firewall: Literal["dry_run", "pfsense"] = setting(
-        "FIREWALL", "dry_run", "where decisions go (this version: dry_run, pfsense)"
-    )
-    host: str = setting(
-        "PFSENSE_HOST", "192.168.1.1", "the firewall's name or address", min_length=1
-    )
-    user: str = setting("PFSENSE_USER", "admin", "who logs in", min_length=1)
-    port: int = setting("PFSENSE_PORT", 22, "port of its sshd", ge=1, le=65535)
-    key_file: Path | None = setting(
-        "PFSENSE_KEY_FILE", None, "private key; without one, the ssh agent is asked"
-    )
-    known_hosts: Path | None = setting(
-        "PFSENSE_KNOWN_HOSTS",
-        None,
-        "file with the firewall's host key, as ssh-keyscan prints it; an unknown key is refused",
-    )
-    block_table: TableName = setting(
-        "PFSENSE_TABLE", "ai_suricata_block", "pf table (alias) whose addresses your rule blocks"
-    )
-    limit_table: TableName = setting(
-        "PFSENSE_LIMIT_TABLE",
-        "ai_suricata_limit",
-        "pf table (alias) whose addresses your rule limits",
-    )
-    command_timeout: float = setting(
-        "PFSENSE_TIMEOUT", 10.0, "longest wait for one command", unit="seconds", gt=0, le=300
-    )
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> Self:
-        problems: list[str] = []
-        if self.block_table == self.limit_table:
-            problems.append("PFSENSE_TABLE and PFSENSE_LIMIT_TABLE must differ; name two tables")
-        if self.firewall == "pfsense" and self.known_hosts is None:
-            problems.append(
-                "PFSENSE_KNOWN_HOSTS is missing: run `ssh-keyscan HOST > known_hosts`, compare the "
-                "key with the firewall's own, and set PFSENSE_KNOWN_HOSTS to that file"
-            )
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
-
-
 class StateSettings(Group):
     """What `state` takes."""
 
     directory: Path = setting(
         "STATE_DIR", Path("/var/lib/ai-suricata"), "folder of snapshot, ledger, model and audit log"
+    )
+    control_socket: Path | None = setting(
+        "CONTROL_SOCKET",
+        None,
+        "unix socket over which `ai-suricata blocks`, `allow` and `pause` talk to the daemon, "
+        "for its owner alone; empty: control.sock in STATE_DIR",
     )
     flush_interval: float = setting(
         "FLUSH_INTERVAL",
@@ -297,23 +193,6 @@ class QueueSettings(Group):
     )
 
 
-class SinkSettings(Group):
-    """What `sink` takes."""
-
-    max_alerts: int = setting(
-        "MAX_ALERTS", 10_000, "alerts kept in the alert store", unit="alerts", ge=0
-    )
-    retention_days: int = setting("RETENTION_DAYS", 90, "how long they are kept", unit="days", ge=1)
-    dead_letter_bytes: int = setting(
-        "DEAD_LETTER_BYTES",
-        1024 * 1024,
-        "samples of rejected lines in STATE_DIR/rejected.jsonl, the newest; 0 keeps none",
-        unit="bytes",
-        ge=0,
-        le=1024**3,
-    )
-
-
 class TelemetrySettings(Group):
     """What `telemetry` takes."""
 
@@ -339,6 +218,7 @@ class Settings(BaseModel):
     redis: RedisSettings
     queue: QueueSettings
     sink: SinkSettings
+    notify: NotifySettings
     telemetry: TelemetrySettings
 
     @model_validator(mode="after")

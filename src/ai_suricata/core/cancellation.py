@@ -15,3 +15,13 @@ def heed() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def within(seconds: float, event: asyncio.Event) -> bool:
+    """Wait for the event, so many seconds at most; return whether it came."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from ai_suricata.core.timestamp import MICROSECONDS
+
 
 class Table(StrEnum):
     """Which of the two pf tables: one whose addresses are blocked, one whose are rate-limited."""
@@ -58,6 +60,23 @@ class Decision(msgspec.Struct, frozen=True):
     score: float
     reasons: tuple[str, ...]
     model_version: str
+    written: int = -1
+    """When the record of that event was written, microseconds since the epoch; -1: not known."""
+    features: dict[str, float] = msgspec.field(default_factory=dict)
+    """The feature values that moved the score, by name."""
+    members: tuple[str, ...] = ()
+    """Where the target is a network that many offenders share: they."""
+    instead_of: str = ""
+    """The network that was lifted, where this goes on blocking one of its members."""
+    by_hand: bool = False
+    """Whether the operator decided it."""
+    forced: bool = False
+    """Whether the operator did so against the list of the never-blocked."""
+
+    @property
+    def seen_at(self) -> float:
+        """When it could be known at the earliest: seconds since the epoch, by the event's clock."""
+        return (self.event_time if self.written < 0 else self.written) / MICROSECONDS
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
@@ -71,6 +90,8 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     """Wall-clock seconds at which the present state ends: the block, or the watching."""
     note: str = ""
     """What the firewall said, or why it was refused."""
+    foreign: bool = False
+    """Whether somebody else had put it into the table before: then it stays there at our end."""
 
     @property
     def target(self) -> str:

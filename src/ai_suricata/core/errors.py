@@ -28,6 +28,10 @@ class FirewallRefusedError(AiSuricataError):
     """The firewall said no. Trying again changes nothing; the text says what would."""
 
 
+class TableAbsentError(FirewallRefusedError):
+    """The firewall has no such table, so that nothing is in it."""
+
+
 class StateError(AiSuricataError):
     """Stored state can't be read or written. The text names the file and the remedy."""
 

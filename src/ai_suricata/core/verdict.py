@@ -72,6 +72,8 @@ class Verdict(msgspec.Struct, frozen=True):
     written: int = -1
     """When the record of that event was written, in microseconds since the epoch: a flow's own time
     is its start, and its record comes when it has ended. -1 where nobody knows."""
+    features: dict[str, float] = msgspec.field(default_factory=dict)
+    """The feature values behind the reasons, by name; empty below RATE_LIMIT."""
 
 
 class Opinion(msgspec.Struct, frozen=True):

@@ -17,7 +17,8 @@ from ai_suricata.state.clients import ERRORS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from ai_suricata.config.settings import FirewallSettings, RedisSettings
+    from ai_suricata.config.firewall import FirewallSettings
+    from ai_suricata.config.settings import RedisSettings
     from ai_suricata.config.source import SourceSettings
     from ai_suricata.core.clock import Clock
     from ai_suricata.doctor.finding import Finding

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from ai_suricata.backend import firewall_of
+from ai_suricata.backend import fleet_of
 from ai_suricata.doctor import disk, eve, firewall, port
 from ai_suricata.doctor.finding import wrong
 
@@ -33,13 +33,20 @@ def checks(settings: Settings, clock: Clock, *, redis: bool) -> dict[str, Check]
         "state directory": lambda: apart(lambda: disk.examine(settings)),
         "events": lambda: _events(settings, clock),
         "metrics port": lambda: apart(lambda: port.examine(settings.telemetry)),
-        "firewall": lambda: firewall.examine(firewall_of(settings), settings.firewall),
+        "firewall": lambda: _firewalls(settings),
     }
     if redis or settings.state.redis_enabled:
         from ai_suricata.doctor.redis import examine  # noqa: PLC0415 - redis-py, only where used
 
         found["redis"] = lambda: examine(settings.redis, clock)
     return found
+
+
+async def _firewalls(settings: Settings) -> list[Finding]:
+    """Look at each firewall: decisions count once all of them have them."""
+    members, parts = fleet_of(settings).members, settings.firewall.each()
+    found = [await firewall.examine(*each) for each in zip(members, parts, strict=False)]
+    return [finding for findings in found for finding in findings]
 
 
 async def _events(settings: Settings, clock: Clock) -> list[Finding]:
@@ -53,7 +60,7 @@ async def _events(settings: Settings, clock: Clock) -> list[Finding]:
     if source.eve_source == "socket":
         return await apart(lambda: arrival.over_socket(source))
     if source.eve_source == "ssh":
-        return await arrival.over_ssh(source, settings.firewall, clock)
+        return await arrival.over_ssh(source, settings.firewall.each()[0], clock)
     return await arrival.over_redis(source, settings.redis, clock)
 
 

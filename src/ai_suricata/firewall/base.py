@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Mapping
 
-    from ai_suricata.core.address import Address, Target
+    from ai_suricata.core.address import Address, Network, Target
     from ai_suricata.core.decision import Table
+
+    CommandObserver: TypeAlias = Callable[["Sent"], None]
+    Survey: TypeAlias = Mapping[str, Collection[Network]]
+    """Networks by what they are to the firewall: `interface`, `gateway`, `DNS server`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One command to a firewall, and what came of it."""
+
+    firewall: str
+    """The place that took it."""
+    label: str
+    """add, delete, test, show, rules, info, states, kill or survey: for counters."""
+    text: str
+    """As it was sent, without what went to its standard input."""
+    addresses: int
+    """How many went to its standard input."""
+    result: str
+    """ok, refused or unreachable."""
+    seconds: float
 
 
 class Firewall(Protocol):
@@ -21,6 +43,9 @@ class Firewall(Protocol):
     """
 
     name: str
+    """Of the kind: `pfsense`."""
+    place: str
+    """Of this one, for people: `admin@192.0.2.1:22`."""
 
     async def open(self) -> None:
         """Connect. Raises where the firewall can't be reached; may be called again after that."""
@@ -30,8 +55,13 @@ class Firewall(Protocol):
         """Let go of the connection. What is in the tables stays there."""
         ...
 
-    async def add(self, table: Table, targets: Collection[Target]) -> None:
-        """Put the targets into the table, those that are in it already included."""
+    async def add(self, table: Table, targets: Mapping[Target, float]) -> Collection[Target]:
+        """Put the targets into the table, those that are in it already included.
+
+        Returns those that somebody else had put in, or may have, as far as the firewall tells.
+        Each comes with the seconds that it is to stay. A backend whose tables can forget by
+        themselves lets it go a while after that, should nobody be there to take it out.
+        """
         ...
 
     async def delete(self, table: Table, targets: Collection[Target]) -> None:
@@ -52,6 +82,10 @@ class Firewall(Protocol):
 
     async def kill_states(self, targets: Collection[Target]) -> int:
         """End the connections of the targets, both ways; return how many states were killed."""
+        ...
+
+    async def survey(self) -> Survey:
+        """Return what the firewall lives by, which must never be blocked; asked of it now."""
         ...
 
     def own_addresses(self) -> frozenset[Address]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -10,39 +11,54 @@ from ai_suricata.core.decision import Table
 from ai_suricata.firewall.pfctl import Listing, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
-    from ai_suricata.config.settings import FirewallSettings
+    from ai_suricata.config.firewall import FirewallSettings
     from ai_suricata.core.address import Address, Target
+    from ai_suricata.firewall.base import Firewall, Survey
 
 
 class DryRun:
     """Two tables as pf would hold them, each with a rule that nobody follows.
 
-    Implements `Firewall`; never raises.
+    Implements `Firewall`; raises only what `behind` does.
     """
 
     name = "dry_run"
 
-    def __init__(self, settings: FirewallSettings | None = None) -> None:
-        """Take the firewall's own address from `settings`: a dry run must not list it either."""
+    def __init__(
+        self, settings: FirewallSettings | None = None, behind: Firewall | None = None
+    ) -> None:
+        """Take the firewall's own addresses from `settings`: a dry run must not list it either.
+
+        `behind`: the firewall that this is the dry run of, if it can be asked what it lives by.
+        That only reads, and without it the dry run would block whom the daemon never blocks.
+        """
+        self._behind = behind
+        self.place = f"dry run of {behind.place}" if behind is not None else "dry run"
         self.counts: Counter[str] = Counter()
         """Targets that would have been newly added (`add`), taken out (`delete`), or have had
         their connections ended (`kill`)."""
         self._tables: dict[Table, set[Target]] = {table: set() for table in Table}
-        self._host = settings.host if settings else ""
+        self._hosts = [one.host for one in settings.each()] if settings else []
 
     async def open(self) -> None:
-        """Do nothing: there is nobody to connect to."""
+        """Connect to the firewall behind, if there is one."""
+        if self._behind is not None:
+            await self._behind.open()
 
     async def close(self) -> None:
-        """Do nothing: the tables stay as they are, as pf's do."""
+        """Let go of the firewall behind; the tables stay as they are, as pf's do."""
+        if self._behind is not None:
+            await self._behind.close()
 
-    async def add(self, table: Table, targets: Collection[Target]) -> None:
+    async def add(self, table: Table, targets: Mapping[Target, float]) -> set[Target]:
         """Put the targets into the table."""
+        present = {target for target in targets if canonical(target) in self._tables[table]}
         new = set(map(canonical, targets)) - self._tables[table]
         self._tables[table] |= new
         self.counts["add"] += len(new)
+        return present
 
     async def delete(self, table: Table, targets: Collection[Target]) -> None:
         """Take the targets out of the table."""
@@ -64,9 +80,14 @@ class DryRun:
         self.counts["kill"] += len(set(targets))
         return 0
 
+    async def survey(self) -> Survey:
+        """Return what the firewall behind says; nothing, where nobody is to be asked."""
+        return await self._behind.survey() if self._behind is not None else {}
+
     def own_addresses(self) -> frozenset[Address]:
-        """Return the firewall's address, where the settings name one (and not a host name)."""
-        try:
-            return frozenset({parse_address(self._host)})
-        except ValueError:
-            return frozenset()
+        """Return the firewalls' addresses, where the settings name such (and not a host name)."""
+        found = set(self._behind.own_addresses()) if self._behind is not None else set()
+        for host in self._hosts:
+            with contextlib.suppress(ValueError):
+                found.add(parse_address(host))
+        return frozenset(found)

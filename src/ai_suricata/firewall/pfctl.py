@@ -20,11 +20,21 @@ from ipaddress import (
 )
 from typing import TYPE_CHECKING
 
-from ai_suricata.core.address import Address, Network, Target, parse_address, parse_network
-from ai_suricata.core.errors import FirewallRefusedError
+from ai_suricata.core.address import (
+    Address,
+    Network,
+    Target,
+    parse_address,
+    parse_network,
+    parse_target,
+)
+from ai_suricata.core.errors import FirewallRefusedError, TableAbsentError
+from ai_suricata.firewall import rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+
+    from ai_suricata.core.decision import Table
 
 CHUNK = 30_000
 """Most addresses in one command: pf refused 32,769 at once."""
@@ -35,22 +45,21 @@ _TABLE_CREATED = re.compile(r"\d+ tables? created\.")
 _TABLE_ABSENT = re.compile(r"pfctl: Table does not exist\.")
 _COUNT = re.compile(r"(\d+)/(\d+) addresses (?:added|deleted|match)\.")
 _KILLED = re.compile(r"killed (\d+) states from \d+ sources and \d+ destinations")
+_NEW = "A  "
 _ENTRY = re.compile(r"[^\t] ([ !])([0-9A-Fa-f:.]+(?:/\d{1,3})?)")
-_QUOTED = re.compile(r'"[^"]*"')
-_RULE = re.compile(r"(?:block|pass|match) .*")
+_STATUS = re.compile(r"Status: (Enabled|Disabled)\b.*")
+_NOT_THERE = re.compile(r"(?i).*(?:no such file|not found).*")
 _STATE_HOST = re.compile(r"(?<=[ (])[0-9A-Fa-f]*[.:][0-9A-Fa-f:.]+")
 _IPV4_PORT = re.compile(r":\d+\Z")
 _NOISE = re.compile(r"No ALTQ support in kernel|ALTQ related functions disabled")
+_NO_MEMORY = re.compile(r"pfctl: Cannot allocate memory\.")
 _NO_MATCH = 2  # exit code of `-T test` where not all match
+_MORE_ENTRIES = "raise Firewall Maximum Table Entries (System > Advanced > Firewall & NAT)"
 
 _REMEDIES = {
     r"pfctl: /dev/pf: Permission denied": (
         "only root may open /dev/pf: set PFSENSE_USER to admin or root, "
         "or run pfctl for this user through sudo in a forced command"
-    ),
-    r"pfctl: Cannot allocate memory\.": (
-        "pf's tables are full and the whole batch was refused: raise Firewall Maximum Table "
-        "Entries (System > Advanced > Firewall & NAT)"
     ),
     r"pfctl: Operation not permitted\.": (
         "the table is declared const: name a table of our own in PFSENSE_TABLE"
@@ -62,8 +71,8 @@ _REMEDIES = {
 """What pfctl says (a whole line), and what to do about it."""
 
 
-class TableAbsentError(FirewallRefusedError):
-    """The table does not exist, so that nothing is in it."""
+class TableFullError(FirewallRefusedError):
+    """There is no room for all of a command's addresses, so that none of them went in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class Command:
     """One command line, and what goes to its standard input."""
 
     label: str
-    """add, delete, test, show, rules, states or kill: for counters and errors."""
+    """add, delete, test, show, rules, info, states, kill or survey: for counters and errors."""
     text: str
     stdin: str = ""
     size: int = 0
@@ -139,6 +148,18 @@ def test(name: str, targets: Collection[Address]) -> Iterator[Command]:
     return _over_stdin("test", name, targets)
 
 
+def part(command: Command, start: int, size: int) -> Command:
+    """Return the command for `size` of its addresses from number `start` on; fewer at the end."""
+    lines = command.stdin.splitlines(keepends=True)[start : start + size]
+    return Command(command.label, command.text, "".join(lines), len(lines))
+
+
+def steps(size: int) -> Iterator[int]:
+    """Yield numbers, each half of the one before, whose sums make every number below `size`."""
+    digits = (size - 1).bit_length()
+    yield from (1 << digit for digit in reversed(range(digits)))
+
+
 def show(name: str) -> Command:
     """Return the command that lists the table."""
     return Command("show", f"{_PFCTL} -t {_checked(name)} -T show")
@@ -147,6 +168,11 @@ def show(name: str) -> Command:
 def rules() -> Command:
     """Return the command that lists the filter's rules."""
     return Command("rules", f"{_PFCTL} -sr")
+
+
+def info() -> Command:
+    """Return the command that tells whether pf is switched on."""
+    return Command("info", f"{_PFCTL} -s info")
 
 
 def states() -> Command:
@@ -169,6 +195,21 @@ def read_added(command: Command, reply: Reply, name: str) -> int:
     if _line(_TABLE_CREATED, reply.stderr):
         raise no_rule(name)
     return _read_count(command, reply, name)
+
+
+def read_present(command: Command, reply: Reply, new: int) -> set[Target]:
+    """Return which of the addresses were in the table before; `new`: how many were not.
+
+    With -v, pf marks each new one: `A  203.0.113.7` (pfctl_table.c, print_addrx). Where the marks
+    don't agree with the count, nobody knows which: then the set is empty.
+    """
+    if new == command.size:
+        return set()
+    marked = {line[len(_NEW) :] for line in reply.stdout.splitlines() if line.startswith(_NEW)}
+    sent = set(command.stdin.split())
+    if len(marked) != new or not marked <= sent:
+        return set()
+    return {parse_target(text) for text in sent - marked}
 
 
 def read_deleted(command: Command, reply: Reply, name: str) -> int:
@@ -202,13 +243,19 @@ def read_listing(command: Command, reply: Reply, name: str) -> Listing:
     return Listing(frozenset(entries), frozenset(negated), unread)
 
 
-def read_refers(command: Command, reply: Reply, name: str) -> bool:
-    """Return whether a rule refers to the table; a label that only speaks of it is no rule."""
+def read_families(command: Command, reply: Reply, name: str, table: Table) -> frozenset[int]:
+    """Return the IP versions for which a rule enforces the table: see `rule`."""
     _check(command, reply, name)
-    mention = f"<{name}>"
-    counted = re.compile(rf"<{re.escape(name)}:(?:\*|\d+)>")
-    bare = (_QUOTED.sub("", line) for line in reply.stdout.splitlines() if _RULE.fullmatch(line))
-    return any(mention in line or counted.search(line) for line in bare)
+    return rule.families(reply.stdout, name, table)
+
+
+def read_enabled(command: Command, reply: Reply) -> bool:
+    """Return whether pf is switched on; FirewallRefusedError where it does not say."""
+    _check(command, reply, "")
+    found = _line(_STATUS, reply.stdout)
+    if found is None:
+        raise _refusal(command, reply, "")
+    return found[1] == "Enabled"
 
 
 def read_state_hosts(command: Command, reply: Reply) -> set[Address]:
@@ -226,8 +273,15 @@ def connected(targets: Iterable[Target], hosts: Collection[Address]) -> list[Tar
 
 
 def answered(command: Command, reply: Reply) -> bool:
-    """Return whether pf did what was asked: `test` says no with an exit code of its own."""
+    """Return whether it was done: `test` and what is not there say no with codes of their own."""
+    if command.label == "survey":
+        return reply.exit_code == 0 or is_absent(reply)
     return reply.exit_code == 0 or (command.label == "test" and reply.exit_code == _NO_MATCH)
+
+
+def is_absent(reply: Reply) -> bool:
+    """Return whether a command failed because the file, or the program, is not there."""
+    return reply.exit_code != 0 and _line(_NOT_THERE, reply.stderr) is not None
 
 
 def read_killed(command: Command, reply: Reply) -> int:
@@ -239,18 +293,45 @@ def read_killed(command: Command, reply: Reply) -> int:
     return int(found[1])
 
 
-def no_rule(name: str) -> FirewallRefusedError:
-    """Return the error for a table that no rule refers to: its addresses are blocked nowhere."""
+def no_rule(name: str, families: Collection[int] = ()) -> FirewallRefusedError:
+    """Return the error for a table that no rule refers to: its addresses are blocked nowhere.
+
+    `families`: the IP versions for which there is one.
+    """
+    if families:
+        return FirewallRefusedError(
+            f"the rules that refer to the table {name} are for IPv{min(families)} alone, and its "
+            "other addresses pass: set the rule's Address Family to IPv4+IPv6 (Firewall > Rules), "
+            "then apply"
+        )
     return FirewallRefusedError(
         f"no firewall rule refers to the table {name}: make an alias {name} of type Host(s) "
-        "(Firewall > Aliases) and a rule with that alias as its source (Firewall > Rules), "
-        "then apply"
+        "(Firewall > Aliases) and a rule for IPv4+IPv6 with that alias as its source (Firewall > "
+        "Rules), then apply"
+    )
+
+
+def disabled() -> FirewallRefusedError:
+    """Return the error for a pf that is switched off: all packets pass."""
+    return FirewallRefusedError(
+        "pf is switched off, so that nothing is blocked: clear Disable Firewall (System > "
+        "Advanced > Firewall & NAT), or run `pfctl -e` in the firewall's shell"
+    )
+
+
+def full(left_out: int, asked: int) -> TableFullError:
+    """Return the error for addresses that found no room; what fits is in the table."""
+    return TableFullError(
+        f"pf's tables are full, {left_out} of {asked} addresses did not fit: {_MORE_ENTRIES}"
     )
 
 
 def _over_stdin(verb: str, name: str, targets: Collection[Target]) -> Iterator[Command]:
-    text = f"{_PFCTL} -t {_checked(name)} -T {verb} -f -"
-    words = sorted({str(canonical(target)) for target in targets})
+    # With -v, pf says which ones are new.
+    verbose = "-v " if verb == "add" else ""
+    text = f"{_PFCTL} -t {_checked(name)} {verbose}-T {verb} -f -"
+    # In the caller's order: where the table becomes full, the first find room.
+    words = list(dict.fromkeys(str(canonical(target)) for target in targets))
     for start in range(0, len(words), CHUNK):
         chunk = words[start : start + CHUNK]
         yield Command(verb, text, "\n".join(chunk) + "\n", len(chunk))
@@ -306,6 +387,8 @@ def _refusal(command: Command, reply: Reply, name: str) -> FirewallRefusedError:
     """Say what pf answered and what to do about it."""
     if _line(_TABLE_ABSENT, reply.stderr):
         return TableAbsentError(f"the table {name} does not exist on the firewall; {no_rule(name)}")
+    if _line(_NO_MEMORY, reply.stderr):
+        return full(command.size, command.size)
     for pattern, remedy in _REMEDIES.items():
         if found := _line(re.compile(pattern), reply.stderr):
             return FirewallRefusedError(f"`{command.text}` said {found[0]!r}: {remedy}")

@@ -7,6 +7,7 @@ its own, since one that hangs is given up with all that runs on it.
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING
 
 import asyncssh
@@ -20,11 +21,13 @@ from ai_suricata.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from ai_suricata.config.settings import FirewallSettings
+    from ai_suricata.config.firewall import FirewallSettings
 
 _LOG = structlog.get_logger(__name__)
 _KEEPALIVE_INTERVAL = 10.0  # seconds of silence before the firewall is asked for a sign of life
 _KEEPALIVE_COUNT = 2  # signs of life that may stay out before the connection counts as lost
+_FIRST_PAUSE = 0.25  # seconds after a failed attempt in which none is made; doubles
+_LONGEST_PAUSE = 5.0
 _COMPRESSION = ("zlib@openssh.com", "none")  # the first that sshd has too
 
 # asyncssh logs each command at INFO, which would drown the daemon's own lines.
@@ -38,34 +41,59 @@ class Link:
     something (host key, login, files of keys), `FirewallUnreachableError` for all else.
     """
 
-    def __init__(self, settings: FirewallSettings, *, compressed: bool = False) -> None:
-        """`compressed`: for much text over a slow line; commands are too short to gain by it."""
+    def __init__(
+        self, settings: FirewallSettings, *, compressed: bool = False, paced: bool = False
+    ) -> None:
+        """Take from `settings` whom to log in to; nothing is opened yet.
+
+        `compressed`: for much text over a slow line; commands are too short to gain by it.
+        `paced`: after a failed attempt the next is not made at once, but answered with the same
+        error, for callers who keep no pauses of their own.
+        """
         self.own = _addresses(settings.host)
         """The firewall's address, and both ends of every connection there was."""
-        self.place = f"the firewall {settings.user}@{settings.host}:{settings.port}"
+        self.name = f"{settings.user}@{_bracketed(settings.host)}:{settings.port}"
+        """Whom it logs in to: `admin@192.0.2.1:22`."""
+        self.place = f"the firewall {self.name}"
         """What errors call it."""
         self._settings = settings
         self._compression = _COMPRESSION if compressed else ("none",)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._connecting = asyncio.Lock()
-        self._failures = 0
+        self._paced = paced
+        self._attempts = 0  # that failed, in all
+        self._failures = 0  # that failed since the last that did not
         self._failure: AiSuricataError | None = None
+        self._not_before = 0.0
 
     async def connected(self) -> asyncssh.SSHClientConnection:
         """Return the connection, made anew if lost; all who wait for an attempt share its end."""
-        failures = self._failures
+        attempts = self._attempts
         async with self._connecting:
             if self._connection is not None and not self._connection.is_closed():
                 return self._connection
-            if self._failure is not None and self._failures != failures:
+            if self._failure is not None and (self._attempts != attempts or self._is_pause()):
                 raise type(self._failure)(str(self._failure))
             try:
                 self._connection = await self._connect()
             except AiSuricataError as error:
-                self._failures += 1
-                self._failure = error
+                self._take(error)
                 raise
+            self._failures = 0
             return self._connection
+
+    def _is_pause(self) -> bool:
+        return self._paced and asyncio.get_running_loop().time() < self._not_before
+
+    def _take(self, error: AiSuricataError) -> None:
+        """Take note of an attempt that failed, and of when the next one may be made."""
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 30))
+        shortest = max(_FIRST_PAUSE, longest / 2)
+        pause = random.uniform(shortest, longest)  # noqa: S311 - no secret
+        self._not_before = asyncio.get_running_loop().time() + pause
+        self._attempts += 1
+        self._failures += 1
+        self._failure = error
 
     async def close(self) -> None:
         """End the connection; does nothing where there is none."""
@@ -124,6 +152,11 @@ class Link:
             f"{self.place} can't be reached ({reason}): check PFSENSE_HOST and PFSENSE_PORT, and "
             "that Secure Shell is enabled (System > Advanced > Admin Access)"
         )
+
+
+def _bracketed(host: str) -> str:
+    """Return an IPv6 address in brackets, so that a port can follow; all else as it is."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _known_hosts(settings: FirewallSettings) -> asyncssh.SSHKnownHosts:

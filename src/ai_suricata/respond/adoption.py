@@ -12,6 +12,7 @@ import msgspec
 
 from ai_suricata.core.decision import LIVE, LedgerState
 from ai_suricata.core.precedence import lifted, precedence
+from ai_suricata.respond.escalation import is_lifted_by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ai_suricata.core.decision import LedgerEntry
 
     Refusal: TypeAlias = Callable[[str], str | None]
-    """Says why a target is never blocked here, or None where it may be."""
+    """Says why a target is not blocked here, or None where it may be."""
 
 _LOCAL = frozenset({LedgerState.REFUSED, LedgerState.FORGOTTEN})
 """What another instance refuses or forgets says nothing about our table."""
@@ -38,13 +39,15 @@ def adopted(
         return _lift(ours, theirs, now)
     if theirs.expires_at <= now or not _gives_way(ours, theirs):
         return None
-    reason = refusal(theirs.target)
-    if reason is not None:
-        return _refused(ours, theirs, f"never blocked: {reason}", now)
+    note = refusal(theirs.target)
+    if note is not None:
+        return _refused(ours, theirs, note, now)
     if ours is not None and _live(ours, now):
         # It is in our table, or on its way there, whoever's decision it is.
-        return msgspec.structs.replace(theirs, state=ours.state, note=ours.note)
-    return msgspec.structs.replace(theirs, state=LedgerState.REQUESTED, note=SHARED)
+        return msgspec.structs.replace(
+            theirs, state=ours.state, note=ours.note, foreign=ours.foreign
+        )
+    return msgspec.structs.replace(theirs, state=LedgerState.REQUESTED, note=SHARED, foreign=False)
 
 
 def _gives_way(ours: LedgerEntry | None, theirs: LedgerEntry) -> bool:
@@ -81,7 +84,8 @@ def _lift(ours: LedgerEntry | None, theirs: LedgerEntry, now: float) -> LedgerEn
 
 def _ended(ours: LedgerEntry, theirs: LedgerEntry, now: float) -> LedgerEntry:
     """Let ours end now. It may still be in our table, so it is not theirs that takes its place."""
-    return msgspec.structs.replace(ours, changed_at=theirs.changed_at, expires_at=now, note=LIFTED)
+    note = f"{theirs.note}; {LIFTED}" if is_lifted_by_hand(theirs) else LIFTED
+    return msgspec.structs.replace(ours, changed_at=theirs.changed_at, expires_at=now, note=note)
 
 
 def _live(entry: LedgerEntry, now: float) -> bool:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from ai_suricata.core.cancellation import heed
+from ai_suricata.core.cancellation import heed, within
 from ai_suricata.core.decision import LedgerEntry, LedgerState, Table
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.precedence import precedence
+from ai_suricata.respond.protection import ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +43,8 @@ _LAST_TRY = 3.0
 _LOCAL = frozenset({LedgerState.REFUSED, LedgerState.FORGOTTEN})
 _OURS_ALONE = ("never blocked", "released at stop")
 """How the notes begin that the enforcer gives to what no other instance has to follow."""
+_ALLOWED = f"never blocked: {ALLOWED}"
+"""The operator's word is for all: on a firewall that they share, another one would put it back."""
 
 
 class SharedLedger(Protocol):
@@ -139,7 +142,7 @@ class Sharing:
                 pause = _FIRST_PAUSE
                 await self._until_due()
             else:
-                await _within(pause * random.uniform(0.5, 1.0), self._stopping)  # noqa: S311 - spreads retries
+                await within(pause * random.uniform(0.5, 1.0), self._stopping)  # noqa: S311 - spreads retries
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _step(self) -> bool:
@@ -199,7 +202,7 @@ class Sharing:
 
     async def _until_due(self) -> None:
         left = self._compare_at - asyncio.get_running_loop().time()
-        await _within(max(0.0, left), self._wake)
+        await within(max(0.0, left), self._wake)
 
     async def _finish(self) -> None:
         try:
@@ -222,13 +225,5 @@ def _is_for_all(entry: LedgerEntry) -> bool:
 
     What is forgotten has ended everywhere by its own time, in the copy too.
     """
-    return entry.state not in _LOCAL and not entry.note.startswith(_OURS_ALONE)
-
-
-async def _within(seconds: float, event: asyncio.Event) -> None:
-    """Wait for the event, so many seconds at most."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
+    ours = entry.note.startswith(_OURS_ALONE) and not entry.note.startswith(_ALLOWED)
+    return entry.state not in _LOCAL and not ours

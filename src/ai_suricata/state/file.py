@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from ai_suricata.core.errors import StateError
@@ -22,7 +23,7 @@ def replace(path: Path, content: bytes) -> None:
     """
     beside = path.with_name(path.name + ".new")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+        descriptor = open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -43,7 +44,7 @@ def append(path: Path, content: bytes) -> None:
     Raises `StateError` naming the path, after cutting off what was written in part.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _OWNER_ONLY)
+        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with os.fdopen(descriptor, "ab", buffering=0) as file:
             before = os.fstat(file.fileno()).st_size
             try:
@@ -79,7 +80,7 @@ def lock(path: Path) -> int:
     Raises `StateError` where another process has it.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StateError(f"{path} can't be made: {error.strerror}; grant the right") from error
     try:
@@ -89,6 +90,26 @@ def lock(path: Path) -> int:
         raise StateError(
             f"{path.parent} is in use by another daemon; stop that one, or set another STATE_DIR"
         ) from error
+    return descriptor
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file, or make it, for the owner of its folder alone; return the descriptor.
+
+    A command that root runs must not lock out the daemon's user, whose folder it is: that user
+    gets what root makes there. Nor may that user lead root astray: a link is then not followed.
+    Raises OSError.
+    """
+    folder = path.parent.stat()
+    in_anothers = os.geteuid() == 0 != folder.st_uid
+    if not in_anothers:
+        return os.open(path, flags, _OWNER_ONLY)
+    descriptor = os.open(path, flags | os.O_NOFOLLOW, _OWNER_ONLY)
+    status = os.fstat(descriptor)
+    # Another name of the same file may stand where it is nobody's business.
+    if status.st_uid == 0 and status.st_nlink == 1 and stat.S_ISREG(status.st_mode):
+        with contextlib.suppress(OSError):  # root of a container may lack the right (CAP_CHOWN)
+            os.fchown(descriptor, folder.st_uid, folder.st_gid)
     return descriptor
 
 

@@ -1,7 +1,7 @@
 """What Prometheus is told. Names are a contract with the dashboards of those who run this.
 
 The methods speak of batches, verdicts and blocks; what that does to which series is known here
-alone. One thread writes, another renders.
+alone, and of the response in `telemetry.response`. One thread writes, another renders.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import math
 from collections import Counter as Tally
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import Info
 
 from ai_suricata.core.clock import SystemClock
-from ai_suricata.core.decision import Table
 from ai_suricata.core.verdict import Action, Level
-from ai_suricata.telemetry.collector import OTHER, Labels, Ranking, Reading, WithoutCreated
+from ai_suricata.telemetry.collector import OTHER, Labels, Ranking
+from ai_suricata.telemetry.response import ResponseMetrics
+from ai_suricata.telemetry.series import PREFIX, WORDS
 from ai_suricata.telemetry.window import SPAN, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from prometheus_client import Counter
 
     from ai_suricata.core.clock import Clock
     from ai_suricata.core.verdict import Verdict
 
-PREFIX = "suricata_ai_"
 TOP_SOURCES = 10
 EVENT_TYPES = 64
-WORDS = 64
-"""Most values of a label whose values are words of the project: reasons, patterns, outcomes."""
 LOSSES = ("truncated", "deleted", "compressed", "given_up", "trimmed", "taken", "disconnected")
 DROPS = ("queue_full", "trimmed", "stopped")
 """Reasons for which a source loses lines unread."""
@@ -37,14 +37,14 @@ SEVERITIES = (1, 2, 3, 4)
 
 _BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _FLUSH_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_ENFORCE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 
-class Metrics:
+class Metrics(ResponseMetrics):
     """All metrics of one daemon, in a registry of its own."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         """`clock`: wall clock, of which uptime and the rates of the last minute are told."""
+        super().__init__()
         self._clock = clock or SystemClock()
         self._started = self._clock.now()
         self._rotations_seen = 0
@@ -53,12 +53,9 @@ class Metrics:
         self._dropped_seen: Tally[str] = Tally()
         self._model_version = "none"
         self._stored = self._shared = True
-        self.registry = CollectorRegistry()
-        self._exposed = WithoutCreated(self.registry)
         self._reading("uptime_seconds", "Seconds since the start.", self._uptime)
         self._declare_events()
         self._declare_verdicts()
-        self._declare_response()
         self._declare_source()
         self._declare_parts()
 
@@ -99,24 +96,6 @@ class Metrics:
         """Take in what the anomaly model alone said, each in 0..1."""
         self._recent_anomalies.add(scores)
 
-    def decisions(self, outcome: str, count: int = 1) -> None:
-        """Count decisions that came to `outcome` (a state of the ledger)."""
-        self._decisions.labels(self._outcomes.of(outcome)).inc(count)
-
-    def enforced(self, table: Table, seconds_since_event: Sequence[float]) -> None:
-        """Count what the firewall has confirmed, with the seconds since each one's event."""
-        (self._blocks if table is Table.BLOCK else self._limits).inc(len(seconds_since_event))
-        for seconds in seconds_since_event:
-            self._to_enforced.observe(max(0.0, seconds))
-
-    def active(self, table: Table, count: int) -> None:
-        """Say how many targets are enforced in a table now."""
-        (self._active_blocks if table is Table.BLOCK else self._active_limits).set(count)
-
-    def never_block_hit(self) -> None:
-        """Count a decision that never-block stopped."""
-        self._never_block.inc()
-
     def top_sources(self, rows: Sequence[tuple[str, int]]) -> None:
         """Replace the sources with the most alerts: address and number of alerts."""
         self._top.set(rows)
@@ -146,18 +125,6 @@ class Metrics:
         """Count events that another file had told of."""
         self._repeated.inc(count)
 
-    def firewall(self, *, up: bool) -> None:
-        """Say whether the firewall answers.
-
-        To be called only where decisions go to a firewall: an alert rule takes a 0 for a firewall
-        that is needed and not there.
-        """
-        self._firewall_up.set(float(up))
-
-    def command(self, name: str, result: str) -> None:
-        """Count one command to the firewall and what came of it."""
-        self._commands.labels(self._command_names.of(name), self._results.of(result)).inc()
-
     def flush(self, seconds: float, *, ok: bool) -> None:
         """Take in one flush of the state: how long it took, and whether it is stored."""
         self._flush.observe(seconds)
@@ -175,10 +142,6 @@ class Metrics:
             self._trained.inc(training_rows)
         self._model_version = version
         self._model.info({"version": version})
-
-    def render(self) -> bytes:
-        """Return all of it in Prometheus' text format (prometheus.io, "Exposition formats")."""
-        return generate_latest(self._exposed)
 
     # -- the series ------------------------------------------------------------------------------
 
@@ -237,22 +200,6 @@ class Metrics:
             lambda: _finite(anomalies().least),
         )
 
-    def _declare_response(self) -> None:
-        self._outcomes = Labels(WORDS)
-        self._decisions = self._counter("decisions", "Decisions by what came of them.", "outcome")
-        self._blocks = self._counter("blocks", "Blocks that the firewall has confirmed.")
-        self._limits = self._counter("rate_limits", "Rate limits that the firewall has confirmed.")
-        self._active_blocks = self._gauge("active_blocks", "Targets in the block table now.")
-        self._active_limits = self._gauge(
-            "active_rate_limits", "Targets in the rate-limit table now."
-        )
-        self._never_block = self._counter("never_block_hits", "Decisions that never-block stopped.")
-        self._to_enforced = self._histogram(
-            "detect_to_enforced_seconds",
-            "From the event to the firewall's confirmation.",
-            _ENFORCE_SECONDS,
-        )
-
     def _declare_source(self) -> None:
         self._lag_bytes = self._reading("source_lag_bytes", "Bytes written and not yet read.")
         self._reading("source_lag_seconds", "Age of the latest event read.", self._age_of_latest)
@@ -278,13 +225,6 @@ class Metrics:
         self._depth = self._gauge("queue_depth", "Batches that wait before a stage.", "stage")
 
     def _declare_parts(self) -> None:
-        self._command_names, self._results = Labels(WORDS), Labels(WORDS)
-        self._firewall_up = self._reading(
-            "firewall_up", "Whether the firewall answers; absent where none is in use."
-        )
-        self._commands = self._counter(
-            "firewall_commands", "Commands to the firewall.", "command", "result"
-        )
         self._state_up = self._reading("state_backend_up", "Whether state is stored, and shared.")
         self._flush = self._histogram(
             "state_flush_seconds", "Time of one flush of the state.", _FLUSH_SECONDS
@@ -295,20 +235,6 @@ class Metrics:
             "training_examples",
             "Rows on which the models that served since the start were trained.",
         )
-
-    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        return Counter(PREFIX + name, meaning, labels, registry=self.registry)
-
-    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
-        return Gauge(PREFIX + name, meaning, labels, registry=self.registry)
-
-    def _histogram(self, name: str, meaning: str, buckets: Sequence[float]) -> Histogram:
-        return Histogram(PREFIX + name, meaning, buckets=buckets, registry=self.registry)
-
-    def _reading(
-        self, name: str, meaning: str, read: Callable[[], float | None] | None = None
-    ) -> Reading:
-        return Reading(PREFIX + name, meaning, self.registry, read)
 
     def _raise(self, counter: Counter, totals: Mapping[str, int], seen: Tally[str]) -> None:
         """Bring a counter up to totals that somebody else keeps."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ai_suricata.core.errors import FirewallRefusedError
+from ai_suricata.core.decision import Table
+from ai_suricata.core.errors import FirewallRefusedError, TableAbsentError
 from ai_suricata.firewall import pfctl
 from ai_suricata.firewall.pfctl import Command, Listing, Reply
 
@@ -24,7 +25,7 @@ KILL = pfctl.kill(ATTACKER)[0]
 
 
 def test_addresses_travel_over_stdin_in_canonical_form() -> None:
-    """The command line has fixed words alone; each address is named once."""
+    """The command line has fixed words alone; each address is named once, in the order given."""
     targets: list[Target] = [
         V6,
         IPv6Address("::ffff:203.0.113.7"),
@@ -35,8 +36,8 @@ def test_addresses_travel_over_stdin_in_canonical_form() -> None:
 
     [command] = pfctl.add("attackers", targets)
 
-    assert command.text == "/sbin/pfctl -t attackers -T add -f -"
-    assert {"192.0.2.0/24", "2001:db8::bad", "203.0.113.7"} == set(command.stdin.split())
+    assert command.text == "/sbin/pfctl -t attackers -v -T add -f -"
+    assert ["2001:db8::bad", "203.0.113.7", "192.0.2.0/24"] == command.stdin.split()
     assert command.size == 3
 
 
@@ -154,9 +155,9 @@ def test_an_absent_table_is_an_error_of_its_own() -> None:
     """Nothing is in it, so that deleting from it is done already: the caller decides."""
     reply = Reply(255, stderr=f"{ALTQ}pfctl: Table does not exist.\n")
 
-    with pytest.raises(pfctl.TableAbsentError):
+    with pytest.raises(TableAbsentError):
         pfctl.read_deleted(ADD, reply, "t")
-    with pytest.raises(pfctl.TableAbsentError):
+    with pytest.raises(TableAbsentError):
         pfctl.read_listing(SHOW, reply, "t")
 
 
@@ -240,24 +241,79 @@ def test_the_longest_entry_decides(
     assert lacks == bool(listing.lacks([read(target)]))
 
 
+def test_rules_that_could_not_be_read_are_no_answer() -> None:
+    """An error must not pass for a missing rule."""
+    with pytest.raises(FirewallRefusedError, match="set PFSENSE_USER"):
+        pfctl.read_families(
+            pfctl.rules(), Reply(1, "", "pfctl: /dev/pf: Permission denied\n"), "t", Table.BLOCK
+        )
+
+
 @pytest.mark.parametrize(
-    ("rule", "refers"),
+    ("status", "expected"), [("Enabled for 12 days 03:04:05", True), ("Disabled", False)]
+)
+def test_info_tells_whether_pf_is_switched_on(status: str, expected: bool) -> None:  # noqa: FBT001 (a column of the table above)
+    """By its first line; pf keeps its tables either way."""
+    stdout = f"Status: {status:<30}Debug: Urgent\n\nState Table                Total   Rate\n"
+
+    assert expected == pfctl.read_enabled(pfctl.info(), Reply(0, stdout, ALTQ))
+
+
+@pytest.mark.parametrize("stdout", ["", "Status: unknown\n", "The Status: Enabled for 1 days\n"])
+def test_info_that_does_not_tell_is_refused(stdout: str) -> None:
+    """What is not understood is no proof."""
+    with pytest.raises(FirewallRefusedError, match="-s info"):
+        pfctl.read_enabled(pfctl.info(), Reply(0, stdout))
+
+
+def test_a_full_table_is_an_error_of_its_own() -> None:
+    """The caller finds what fits."""
+    reply = Reply(255, stderr=f"{ALTQ}pfctl: Cannot allocate memory.\n")
+
+    with pytest.raises(pfctl.TableFullError, match="2 of 2 addresses did not fit: raise Firewall"):
+        pfctl.read_added(ADD, reply, "t")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 9, 30_000])
+def test_halving_reaches_every_number_below_the_whole(size: int) -> None:
+    """Each step once, the greatest first, as the digits of a binary number; few of them."""
+    steps = list(pfctl.steps(size))
+
+    assert sorted(steps, reverse=True) == steps
+    assert 15 >= len(steps)
+    for room in {0, 1, size // 3, size // 2, size - 1}:
+        done = 0
+        for step in steps:
+            done += step if done + step <= room else 0
+        assert min(room, size - 1) == done
+
+
+def test_a_part_of_a_command_has_its_addresses_in_their_order() -> None:
+    """The last part may be shorter, and what is past the end is empty."""
+    [command] = pfctl.add("t", [IPv4Address(number) for number in (9, 1, 5)])
+
+    parts = [pfctl.part(command, start, 2) for start in (0, 2, 3)]
+
+    assert ["0.0.0.9\n0.0.0.1\n", "0.0.0.5\n", ""] == [part.stdin for part in parts]
+    assert [2, 1, 0] == [part.size for part in parts]
+    assert {command.text} == {part.text for part in parts}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
     [
-        ("block drop in log quick on em0 inet from <t> to any", True),
-        ("block drop in inet from <t:3> to any", True),
-        ("pass in on em0 inet proto tcp from ! <t:*> to any flags S/SA keep state", True),
-        ("block drop in inet from <t2> to any", False),
-        ("block drop in inet from <at> to any", False),
-        ('block drop in inet from any to any label "USER_RULE: <t>"', False),
-        ("scrub from <t> to any fragment reassemble", False),
-        ("", False),
+        (Reply(1, "", "cat: /var/unbound/unbound.conf: No such file or directory\n"), True),
+        (Reply(127, "", "sh: /usr/bin/who: not found\n"), True),
+        (Reply(1, "", "/usr/bin/who: Command not found.\n"), True),
+        (Reply(126, "", "refused: not a pfctl command\n"), False),
+        (Reply(0, "", "cat: x: No such file or directory\n"), False),
     ],
 )
-def test_a_rule_refers_to_the_table_by_its_very_name(rule: str, refers: bool) -> None:  # noqa: FBT001 (a column of the table above)
-    """With or without the count of its entries; what a label says is no reference."""
-    reply = Reply(0, f"scrub on em0 all\n{rule}\nblock drop in inet all\n", ALTQ)
-
-    assert refers == pfctl.read_refers(pfctl.rules(), reply, "t")
+def test_what_is_not_there_is_told_from_what_is_refused(said: Reply, *, expected: bool) -> None:
+    """By the words of cat, sh and tcsh; a gate that says no is no missing file."""
+    assert expected == pfctl.is_absent(said)
+    if expected:
+        assert pfctl.answered(Command("survey", "/bin/cat x"), said)
 
 
 def test_states_name_every_host_that_has_one() -> None:
@@ -301,3 +357,23 @@ def test_killed_states_are_counted() -> None:
     assert pfctl.read_killed(KILL, Reply(0, stderr=said)) == 3
     with pytest.raises(FirewallRefusedError):
         pfctl.read_killed(KILL, Reply(0, stderr="killed some\n"))
+
+
+@pytest.mark.parametrize(
+    ("marked", "new", "expected"),
+    [
+        ("A  203.0.113.7\nA  2001:db8::bad\n", 2, set()),
+        ("A  203.0.113.7\n", 1, {"2001:db8::bad"}),
+        ("", 0, {"203.0.113.7", "2001:db8::bad"}),
+        ("", 1, set()),
+        ("A  203.0.113.9\n", 1, set()),
+        ("A  nonsense\n", 1, set()),
+    ],
+)
+def test_what_was_there_before_is_what_pf_does_not_mark(
+    marked: str, new: int, expected: set[str]
+) -> None:
+    """Where the marks and the count don't agree, nobody knows which ones."""
+    found = pfctl.read_present(ADD, Reply(0, marked, ""), new)
+
+    assert expected == {str(target) for target in found}

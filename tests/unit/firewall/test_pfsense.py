@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import asyncssh
 import pytest
 
-from ai_suricata.config.settings import FirewallSettings
+from ai_suricata.config.firewall import FirewallSettings
 from ai_suricata.core.decision import Table
 from ai_suricata.core.errors import FirewallRefusedError, FirewallUnreachableError
 from ai_suricata.firewall.pfsense import PfSense
@@ -77,7 +77,7 @@ async def test_calls_that_wait_for_one_attempt_share_its_end(
     firewall = PfSense(settings_for(tmp_path, "127.0.0.1", silent.getsockname()[1]))
 
     ended = await asyncio.gather(
-        *(firewall.add(Table.BLOCK, [ATTACKER]) for _ in range(10)), return_exceptions=True
+        *(firewall.add(Table.BLOCK, {ATTACKER: 600.0}) for _ in range(10)), return_exceptions=True
     )
 
     assert {FirewallUnreachableError} == set(map(type, ended))
@@ -100,6 +100,25 @@ async def test_without_known_hosts_no_host_is_trusted(tmp_path: Path) -> None:
 async def test_closing_what_was_never_open_is_no_error(tmp_path: Path) -> None:
     """A start that failed ends like any other."""
     await PfSense(settings_for(tmp_path, "127.0.0.1", closed_port())).close()
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [("192.0.2.1", "root@192.0.2.1:22"), ("2001:db8::1", "root@[2001:db8::1]:22")],
+)
+def test_a_place_names_user_host_and_port(tmp_path: Path, host: str, place: str) -> None:
+    """Each of a pair has its own; an IPv6 address stands in brackets."""
+    settings = settings_for(tmp_path, host, 22).model_copy(update={"user": "root"})
+
+    assert place == PfSense(settings).place
+
+
+async def test_without_learning_nothing_is_asked(tmp_path: Path) -> None:
+    """The survey is what we know of the session: no connection is made for it."""
+    settings = settings_for(tmp_path, "192.0.2.1", closed_port())
+    firewall = PfSense(settings.model_copy(update={"learn": False}))
+
+    assert {"SSH session": (ip_network("192.0.2.1/32"),)} == await firewall.survey()
 
 
 def test_the_configured_address_is_its_own_before_any_connection(tmp_path: Path) -> None:

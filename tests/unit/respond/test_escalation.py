@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from ai_suricata.core.decision import LedgerEntry, LedgerState
-from ai_suricata.respond.escalation import STEPS, duration_of, next_step
+from ai_suricata.respond.escalation import LIFTED_BY_HAND, STEPS, duration_of, next_step
 from fakes.response import NOW, decision
 
 
-def entry(state: LedgerState, step: int, ends: float = NOW + 1) -> LedgerEntry:
+def entry(state: LedgerState, step: int, ends: float = NOW + 1, note: str = "") -> LedgerEntry:
     """Return the latest entry of an address."""
-    return LedgerEntry(decision(step=step), state, NOW, ends)
+    return LedgerEntry(decision(step=step), state, NOW, ends, note)
 
 
 def test_the_steps_are_ten_minutes_an_hour_a_day_and_a_week() -> None:
@@ -46,3 +46,11 @@ def test_a_fixed_duration_wins_over_the_step(step: int) -> None:
     """BLOCK_DURATION as a number."""
     assert STEPS[step] == duration_of(step, None)
     assert 86_400 == duration_of(step, 86_400)
+
+
+def test_a_block_that_was_lifted_by_hand_makes_the_next_no_longer() -> None:
+    """The operator said that it was wrong; what came before it still counts."""
+    lifted = entry(LedgerState.WATCHED, 1, note=f"{LIFTED_BY_HAND}: a customer")
+
+    assert 1 == next_step(lifted, NOW)
+    assert 2 == next_step(entry(LedgerState.WATCHED, 1, note="its time has ended"), NOW)

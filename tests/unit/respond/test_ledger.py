@@ -182,3 +182,23 @@ async def test_a_proof_for_an_entry_that_has_changed_is_dropped(disk: Disk) -> N
 
     assert [] == await ledger.confirm(stale)
     assert [] == ledger.enforced(Table.BLOCK)
+
+
+async def test_what_ends_is_the_decision_however_far_it_has_come_meanwhile() -> None:
+    """Proved between the look and the word; another decision, or one that is over, stays."""
+    disk, clock = Disk(), clock_at()
+    ledger = Ledger(disk, clock)
+    third_target = "192.0.2.9"
+    first, second, third = await ledger.request(
+        [decision(), decision(OTHER), decision(third_target)]
+    )
+    await ledger.confirm([first])
+    await ledger.request([decision(OTHER, NOW + 1)])
+    [watched] = await ledger.release([third], "its time has ended")
+
+    ended = await ledger.end([first, second, third], "lifted by hand")
+
+    assert [(ATTACKER, LedgerState.ENFORCED, NOW)] == [
+        (entry.target, entry.state, entry.expires_at) for entry in ended
+    ]
+    assert watched == ledger.latest(third_target, Table.BLOCK)

@@ -3,31 +3,67 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from ai_suricata.core.decision import LedgerEntry, LedgerState, Table
+from ai_suricata.core.address import parse_network
+from ai_suricata.core.decision import LIVE, LedgerEntry, LedgerState, Table
 from ai_suricata.core.verdict import Action, Verdict
-from ai_suricata.respond.escalation import STEPS
+from ai_suricata.respond.budget import BUDGET
+from ai_suricata.respond.escalation import LIFTED_BY_HAND, STEPS
+from ai_suricata.respond.ledger import Ledger
 from ai_suricata.respond.never_block import NeverBlock
-from ai_suricata.respond.policy import Ruling, rule
-from fakes.response import ATTACKER, NOW, decision, respond_settings, verdict
+from ai_suricata.respond.policy import BlankHistory, Ruling, rule
+from fakes.response import ATTACKER, NOW, Disk, clock_at, decision, respond_settings, verdict
 
+if TYPE_CHECKING:
+    from ai_suricata.respond.policy import History
+
+NETWORK = "203.0.113.0/24"
+"""Of the attacker."""
 NEVER = NeverBlock({"NEVER_BLOCK": [ip_network("198.51.100.0/24")]})
 
 
+class Known:
+    """A history out of entries, one for each target and table."""
+
+    def __init__(self, *entries: LedgerEntry) -> None:
+        self.held = {(e.target, e.decision.table): e for e in entries}
+
+    def latest(self, target: str, table: Table) -> LedgerEntry | None:
+        """Look the target up."""
+        return self.held.get((target, table))
+
+    def covering(self, target: str, table: Table) -> LedgerEntry | None:
+        """Look at each network in turn."""
+        for (text, held_in), held in self.held.items():
+            network = parse_network(text)
+            holds = "/" in text and parse_network(target).network_address in network
+            if holds and held_in is table and held.state in LIVE:
+                return held
+        return None
+
+
 def entry(
-    state: LedgerState, *, table: Table = Table.BLOCK, step: int = 0, ends: float = NOW + 60
+    state: LedgerState,
+    *,
+    target: str = ATTACKER,
+    table: Table = Table.BLOCK,
+    step: int = 0,
+    ends: float = NOW + 60,
+    note: str = "",
+    by_hand: bool = False,
 ) -> LedgerEntry:
-    """Return what the ledger holds of the attacker."""
-    made = decision(table=table, step=step, duration=STEPS[step])
-    return LedgerEntry(made, state, NOW, ends)
+    """Return what the ledger holds of the attacker, or of its network."""
+    made = decision(target, table=table, step=step, duration=STEPS[step], by_hand=by_hand)
+    return LedgerEntry(made, state, NOW, ends, note)
 
 
 def ruled(given: Verdict, *known: LedgerEntry, now: float = NOW, **variables: str) -> Ruling | None:
     """Rule on a verdict, where the ledger holds `known`."""
-    held = {(e.target, e.decision.table): e for e in known}
-    return rule(given, lambda *key: held.get(key), NEVER, respond_settings(**variables), now)
+    return rule(given, Known(*known), NEVER, respond_settings(**variables), now)
 
 
 @pytest.mark.parametrize(
@@ -48,13 +84,26 @@ def test_an_action_has_its_table(action: Action, table: Table | None) -> None:
 
 
 def test_a_decision_carries_what_the_verdict_knew() -> None:
-    """Whoever asks why gets score, reasons, model and the time of the event."""
-    given = verdict(at=NOW - 3, score=0.91, reasons=("a", "b"), model_version="m-1")
+    """Whoever asks why gets score, reasons, features, model, and the times of the event."""
+    given = verdict(
+        at=NOW - 3,
+        score=0.91,
+        reasons=("a", "b"),
+        model_version="m-1",
+        written=int(NOW - 1) * 1_000_000,
+        features={"ports": 40.0},
+    )
     ruling = ruled(given)
 
     assert ruling is not None
     expected = decision(
-        at=NOW, event_time=given.time, score=0.91, reasons=("a", "b"), model_version="m-1"
+        at=NOW,
+        event_time=given.time,
+        score=0.91,
+        reasons=("a", "b"),
+        model_version="m-1",
+        written=given.written,
+        features={"ports": 40.0},
     )
     assert Ruling(expected) == ruling
 
@@ -71,9 +120,11 @@ def test_who_is_in_the_table_already_gets_no_second_ruling(state: LedgerState) -
     assert ruled(verdict(), entry(state)) is None
 
 
-def test_a_block_stands_until_it_is_out_and_a_wish_until_its_end() -> None:
-    """A wish that ran out while the firewall was away must not shield an attack that goes on."""
-    assert ruled(verdict(), entry(LedgerState.ENFORCED, ends=NOW - 1)) is None
+def test_what_has_run_out_shields_nobody() -> None:
+    """A firewall is away, so that it is not out everywhere: an attack that goes on is a return."""
+    leaving = ruled(verdict(), entry(LedgerState.ENFORCED, step=1, ends=NOW - 1))
+    assert leaving is not None
+    assert leaving.decision.step == 2
     for state in (LedgerState.REQUESTED, LedgerState.FAILED):
         again = ruled(verdict(), entry(state, step=1, ends=NOW - 1))
         assert again is not None
@@ -185,10 +236,96 @@ def test_a_flow_is_as_old_as_its_record_and_not_as_its_start() -> None:
 
     def ruling(written: float) -> Ruling | None:
         begun = verdict(at=NOW - 700, written=int(written * 1_000_000))
-        return rule(begun, lambda *_key: None, NEVER, respond_settings(), NOW)
+        return rule(begun, BlankHistory(), NEVER, respond_settings(), NOW)
 
     ended_now, read_late = ruling(NOW - 1), ruling(NOW - 700)
     assert ended_now is not None
     assert ended_now.refused == ""
     assert read_late is not None
     assert "700 s old" in read_late.refused
+
+
+@pytest.mark.parametrize("action", [Action.BLOCK, Action.RATE_LIMIT])
+@pytest.mark.parametrize("state", [LedgerState.REQUESTED, LedgerState.ENFORCED, LedgerState.FAILED])
+def test_an_address_in_a_blocked_network_gets_no_second_ruling(
+    state: LedgerState, action: Action
+) -> None:
+    """Neither a block of its own nor a rate limit."""
+    network = entry(state, target=NETWORK)
+
+    assert ruled(verdict(action=action), network) is None
+    assert ruled(verdict("192.0.2.7", action=action), network) is not None
+
+
+def test_a_rate_limited_network_does_not_shield_from_a_block() -> None:
+    """An operator can limit a network by hand; its worst address is blocked all the same."""
+    limited = entry(LedgerState.ENFORCED, target=NETWORK, table=Table.LIMIT)
+
+    assert ruled(verdict(action=Action.RATE_LIMIT), limited) is None
+    assert ruled(verdict(), limited) is not None
+
+
+def test_a_wish_for_a_network_that_ran_out_shields_nobody() -> None:
+    """Whatever the history calls live: it is asked here too."""
+    ran_out = entry(LedgerState.REQUESTED, target=NETWORK, ends=NOW - 1)
+    released = entry(LedgerState.WATCHED, target=NETWORK)
+
+    assert ruled(verdict(), ran_out) is not None
+    assert ruled(verdict(), released) is not None
+
+
+def test_a_block_by_hand_is_as_good_as_any() -> None:
+    """The operator was first: there is nothing to decide."""
+    by_hand = entry(LedgerState.ENFORCED, by_hand=True)
+    network = entry(LedgerState.ENFORCED, target=NETWORK, by_hand=True)
+
+    assert ruled(verdict(), by_hand) is None
+    assert ruled(verdict(action=Action.RATE_LIMIT), by_hand) is None
+    assert ruled(verdict(), network) is None
+
+
+@pytest.mark.parametrize("state", [LedgerState.WATCHED, LedgerState.REQUESTED])
+@pytest.mark.parametrize("table", list(Table))
+@pytest.mark.parametrize("action", [Action.BLOCK, Action.RATE_LIMIT])
+def test_what_was_lifted_by_hand_is_not_decided_again_for_an_hour(
+    action: Action, table: Table, state: LedgerState
+) -> None:
+    """What is known of it has not changed; also where the wish had not got to the firewall yet."""
+    lifted = entry(state, table=table, ends=NOW, note=f"{LIFTED_BY_HAND}: a customer")
+    hour, later = NOW + 3600, NOW + 3600.000_001
+
+    assert ruled(verdict(at=NOW - 1, action=action), lifted) is None
+    assert ruled(verdict(at=hour, action=action), lifted, now=hour) is None
+    assert ruled(verdict(at=later, action=action), lifted, now=hour + 5) is not None
+
+
+def test_a_lift_by_the_clock_excuses_nothing() -> None:
+    """A backlog read late tells of an attacker who was let go only because the time was up."""
+    released = entry(LedgerState.WATCHED, note="its time has ended")
+
+    assert ruled(verdict(at=NOW - 1), released) is not None
+
+
+def test_want_of_budget_stands_in_nobodys_way() -> None:
+    """Whoever was turned away because too many came is decided anew, and told of anew."""
+    turned_away = entry(LedgerState.REFUSED, note=f"{BUDGET}more than 300")
+    listed = msgspec.structs.replace(turned_away, decision=decision("198.51.100.9"))
+
+    assert Ruling(decision()) == ruled(verdict(), turned_away)
+    again = ruled(verdict("198.51.100.9"), listed)
+    assert again is not None
+    assert "never blocked: NEVER_BLOCK: 198.51.100.0/24" == again.refused
+
+
+async def test_the_ledger_is_a_history() -> None:
+    """What is recorded there decides here: an address, its network, and nobody else."""
+    ledger = Ledger(Disk(), clock_at())
+    await ledger.request([decision(NETWORK), decision("192.0.2.7")])
+    history: History = ledger
+
+    def rules(address: str) -> Ruling | None:
+        return rule(verdict(address), history, NEVER, respond_settings(), NOW)
+
+    assert rules(ATTACKER) is None
+    assert rules("192.0.2.7") is None
+    assert rules("192.0.2.8") is not None

@@ -12,11 +12,20 @@ import pytest
 from ai_suricata.core.decision import LIVE, LedgerState, Table
 from ai_suricata.core.verdict import Action
 from ai_suricata.firewall.dry_run import DryRun
-from ai_suricata.respond import responder
+from ai_suricata.firewall.fleet import Fleet
+from ai_suricata.respond import judge, responder
 from ai_suricata.respond.enforcer import Enforcer
-from ai_suricata.respond.never_block import NeverBlock
 from ai_suricata.respond.responder import Responder
-from fakes.response import ATTACKER, NOW, OTHER, ResponsePath, respond_settings, until, verdict
+from fakes.response import (
+    ATTACKER,
+    NOW,
+    OTHER,
+    ResponsePath,
+    decision,
+    respond_settings,
+    until,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,7 +86,7 @@ async def test_one_address_has_one_decision_in_a_batch(path: ResponsePath) -> No
 
 async def test_a_refusal_is_recorded_and_never_sent(path: ResponsePath) -> None:
     """With its reason."""
-    path.never_block.add("NEVER_BLOCK", [ip_network(ATTACKER)])
+    path.protect(ATTACKER)
     await path.responder.respond([verdict()])
     await path.responder.respond([verdict()])
     await path.responder.work()
@@ -100,7 +109,7 @@ async def test_a_wish_reaches_the_firewall_at_once(path: ResponsePath) -> None:
 async def test_with_a_dry_run_all_of_it_runs_and_nothing_is_sent(path: ResponsePath) -> None:
     """The ledger then lists what would have been blocked."""
     firewall = DryRun()
-    enforcer = Enforcer(firewall, path.ledger, path.never_block, path.record)
+    enforcer = Enforcer(Fleet([firewall]), path.ledger, path.protection, path.record)
     path.responder = Responder(respond_settings(), path.ledger, enforcer, path.clock)
 
     await path.responder.respond([verdict()])
@@ -282,11 +291,12 @@ async def test_unsaved_decisions_are_bounded(
     path: ResponsePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk and a flood of sources do not fill the memory."""
-    monkeypatch.setattr(responder, "_MOST_UNSAVED", 10)
+    monkeypatch.setattr(judge, "MOST_UNSAVED", 10)
     path.disk.full = True
     await path.responder.respond([verdict(f"203.0.113.{number}") for number in range(50)])
 
     assert 10 == path.responder.unsaved
+    assert 40 == path.record.lost
 
 
 async def test_a_released_address_is_forgotten_or_comes_back_higher(path: ResponsePath) -> None:
@@ -330,7 +340,7 @@ async def test_the_first_reconciling_is_bounded_and_not_broken_off(path: Respons
     answer = path.firewall.hanging["add"] = asyncio.Event()
 
     assert not await path.responder.start(0.02)
-    assert ["entries", "add"] == path.firewall.calls
+    assert ["survey", "entries", "add"] == path.firewall.calls
 
     async with running(path):
         answer.set()
@@ -393,15 +403,15 @@ async def test_other_settings_hold_from_the_next_verdict_on(path: ResponsePath) 
         await path.responder.respond([verdict()])
         await until(lambda: is_held(path))
 
-        never_block = NeverBlock({"NEVER_BLOCK": [ip_network(ATTACKER)]})
-        path.responder.reload(respond_settings(BLOCK_DURATION="77"), never_block)
+        fixed = {"NEVER_BLOCK": [ip_network(ATTACKER)]}
+        path.responder.reload(respond_settings(BLOCK_DURATION="77"), fixed)
         await until(lambda: LedgerState.WATCHED in path.disk.states())
         await path.responder.respond([verdict(OTHER, NOW)])
         entry = path.ledger.latest(OTHER, Table.BLOCK)
         assert entry is not None
         assert 77 == entry.decision.duration
 
-        path.responder.reload(respond_settings(AUTO_BLOCK="false"), never_block)
+        path.responder.reload(respond_settings(AUTO_BLOCK="false"), fixed)
         await path.responder.respond([verdict("203.0.113.50", NOW)])
         assert path.ledger.latest("203.0.113.50", Table.BLOCK) is None
 
@@ -413,5 +423,194 @@ async def test_a_programming_error_ends_the_run(path: ResponsePath) -> None:
         raise ZeroDivisionError
 
     path.firewall.on_call = broken
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ExceptionGroup) as raised:
         await path.responder.run()
+    assert raised.group_contains(ZeroDivisionError)
+
+
+async def test_while_paused_nothing_new_is_decided_and_the_rest_goes_on(
+    path: ResponsePath,
+) -> None:
+    """Expiries too: a pause makes nothing last longer."""
+    await path.responder.respond([verdict()])
+    await path.responder.work()
+    path.responder.paused = True
+    path.clock.advance(600)
+
+    await path.responder.respond([verdict(OTHER, path.clock.now())])
+    await path.responder.work()
+
+    assert LedgerState.WATCHED == path.disk.states()[-1]
+    assert [] == path.disk.states(OTHER)
+
+
+async def test_an_order_is_carried_out_whoever_is_paused_or_out_of_budget(
+    path: ResponsePath,
+) -> None:
+    """The operator has decided; it is durable when `order` returns, and then enforced."""
+    path.restart(AUTO_BLOCK="false", BLOCKS_PER_MINUTE="1")
+    path.responder.paused = True
+    async with running(path):
+        await path.responder.order([decision(by_hand=True), decision(OTHER, by_hand=True)])
+        assert LedgerState.REQUESTED == path.disk.states()[0]
+
+        assert await path.responder.settled(5)
+    assert {HELD, ip_address(OTHER)} == await path.firewall.entries(Table.BLOCK)
+
+
+async def test_a_lift_reaches_the_firewall_at_once(path: ResponsePath) -> None:
+    """With what was said as the reason."""
+    async with running(path):
+        await path.responder.respond([verdict()])
+        assert await path.responder.settled(5)
+        await path.responder.lift(path.ledger.live(Table.BLOCK), "lifted by hand: a customer")
+        assert await path.responder.settled(5)
+
+    assert set() == await path.firewall.entries(Table.BLOCK)
+    assert (ATTACKER, LedgerState.RELEASED, "lifted by hand: a customer") in path.record.changes
+
+
+async def test_who_waits_for_a_firewall_that_is_away_waits_no_longer_than_said(
+    path: ResponsePath,
+) -> None:
+    """And is told that it is not done."""
+    path.firewall.faults[""] = "unreachable"
+    async with running(path):
+        await path.responder.order([decision()])
+        assert not await path.responder.settled(0.05)
+
+
+async def test_all_is_released_by_hand_and_nothing_new_is_decided(path: ResponsePath) -> None:
+    """For the day when it is removed."""
+    async with running(path):
+        await path.responder.respond([verdict()])
+        await path.responder.settled(5)
+        assert await path.responder.release_all()
+        await path.responder.respond([verdict(OTHER)])
+
+    assert set() == await path.firewall.entries(Table.BLOCK)
+    assert path.responder.paused
+
+
+async def test_the_firewall_is_asked_again_what_it_lives_by(path: ResponsePath) -> None:
+    """Every ten minutes, and after it was lost."""
+    await path.responder.work()
+    path.clock.advance(599)
+    await path.responder.work()
+    assert 1 == path.firewall.calls.count("survey")
+
+    path.clock.advance(1)
+    await path.responder.work()
+    assert 2 == path.firewall.calls.count("survey")
+
+    path.firewall.faults["entries"] = "unreachable"
+    path.clock.advance(30)
+    await path.responder.work()
+    path.firewall.faults.clear()
+    await path.responder.work()
+    assert 3 == path.firewall.calls.count("survey")
+
+
+async def test_the_gap_is_the_age_of_the_oldest_wish_that_is_not_proved(
+    path: ResponsePath,
+) -> None:
+    """By the time of its event; 0 where all is proved."""
+    assert 0 == path.responder.gap()
+    path.firewall.faults["add"] = "unreachable"
+    await path.responder.respond([verdict(at=NOW - 5), verdict(OTHER)])
+    await path.responder.work()
+    path.clock.advance(2)
+    assert 7 == path.responder.gap()
+
+    path.firewall.faults.clear()
+    await path.responder.work()
+    assert 0 == path.responder.gap()
+
+
+async def test_who_is_allowed_is_lifted_without_waiting_for_the_next_round(
+    path: ResponsePath,
+) -> None:
+    """The list wakes the responder."""
+    async with running(path):
+        await path.responder.respond([verdict()])
+        assert await path.responder.settled(5)
+        path.protection.allow([ip_network(ATTACKER)])
+        assert await path.responder.settled(5)
+        assert LedgerState.WATCHED == path.disk.states()[-1]
+
+
+async def test_a_wish_that_is_just_being_stored_is_no_failure(path: ResponsePath) -> None:
+    """Else `run` would wait for the next try, as after trouble, with a firewall that is well."""
+    await path.responder.respond([verdict()])
+
+    def decided_meanwhile(_name: str) -> None:
+        path.responder.judge.decide([verdict(OTHER)])
+
+    path.firewall.on_call = decided_meanwhile
+
+    assert await path.responder.work()
+    assert 1 == path.responder.unsaved
+
+
+@pytest.mark.parametrize("how", ["pause", "reload"])
+async def test_what_waits_for_the_disk_is_given_up_where_nothing_new_is_wanted(
+    path: ResponsePath, how: str
+) -> None:
+    """A pause, or AUTO_BLOCK off: no block comes after it, nor a network out of many."""
+    path.restart(PROMOTE_IPV4="4")
+    path.disk.full = True
+    await path.responder.respond([verdict(f"203.0.113.{number}") for number in range(8)])
+    if how == "pause":
+        path.responder.paused = True
+    else:
+        path.responder.reload(respond_settings(AUTO_BLOCK="false"), {})
+    path.disk.full = False
+    assert await path.responder.work()  # nothing is left to do, so that nothing is tried again
+
+    assert [] == path.ledger.entries()
+    assert 8 == path.record.lost
+    assert path.responder.refusal(ATTACKER) is not None
+
+
+async def test_a_decision_that_is_being_stored_is_released_with_the_others(
+    path: ResponsePath,
+) -> None:
+    """`release --all` waits for it: it would be in the table after it otherwise."""
+    path.disk.writing = asyncio.Event()
+    storing = asyncio.create_task(path.responder.respond([verdict()]))
+    await until(lambda: path.responder.unsaved)
+    releasing = asyncio.create_task(path.responder.release_all())
+    await asyncio.sleep(0.01)
+    path.disk.writing.set()
+    await storing
+    assert await releasing
+    await path.responder.work()
+
+    assert set() == await path.firewall.entries(Table.BLOCK)
+
+
+async def test_what_is_new_does_not_wait_for_what_stays_wrong(
+    path: ResponsePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One entry that is never proved (a rule for IPv4 alone) does not slow the others down."""
+    monkeypatch.setattr(responder, "FIRST_RETRY", 30.0)
+    monkeypatch.setattr(responder, "LONGEST_RETRY", 30.0)
+    path.firewall.lost = {ip_address(OTHER)}
+    async with running(path):
+        await path.responder.respond([verdict(OTHER)])
+        await until(lambda: ip_address(OTHER) and "missing" in path.firewall.calls)
+        await path.responder.respond([verdict()])
+        await until(lambda: is_held(path), limit=5)
+
+
+async def test_a_clock_that_was_set_back_keeps_nothing_from_being_mended(
+    path: ResponsePath,
+) -> None:
+    """Else nothing would be reconciled before the clock has caught up."""
+    await path.responder.respond([verdict()])
+    await path.responder.work()
+    await DryRun.delete(path.firewall, Table.BLOCK, [HELD])
+    path.clock.advance(-3600)
+
+    await path.responder.work()
+    assert {HELD} == await path.firewall.entries(Table.BLOCK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 from ai_suricata.core.decision import LedgerEntry, LedgerState, Table
 from ai_suricata.core.precedence import precedence
 from ai_suricata.respond.adoption import LIFTED, SHARED
-from ai_suricata.respond.never_block import NeverBlock
 from fakes.response import ATTACKER, NOW, OTHER, decision, until
 from fakes.sharing import Board, Instance, running
 
@@ -186,7 +185,7 @@ async def test_what_is_watched_is_known_to_all(one: Instance, other: Instance) -
 
     await other.step()
 
-    assert (LedgerState.WATCHED, "its time has ended") == other.state()
+    assert (LedgerState.WATCHED, "by hand") == other.state()
 
 
 async def test_the_expiry_of_a_block_is_nobodys_news(one: Instance, other: Instance) -> None:
@@ -205,7 +204,7 @@ async def test_our_never_block_stands_before_a_block_of_another(
     one: Instance, other: Instance
 ) -> None:
     """It is recorded here, once, with the reason; there it goes on."""
-    other.path.enforcer.never_block = NeverBlock({"NEVER_BLOCK": [ip_network(ATTACKER)]})
+    other.path.protect(ATTACKER)
     await one.block(ATTACKER)
     await one.step()
     for _ in range(3):
@@ -223,12 +222,12 @@ async def test_a_list_that_no_longer_names_a_target_lets_it_be_blocked(
     one: Instance, other: Instance
 ) -> None:
     """A refusal lasts no longer than its reason."""
-    other.path.enforcer.never_block = NeverBlock({"NEVER_BLOCK": [ip_network(ATTACKER)]})
+    other.path.protect(ATTACKER)
     await one.block(ATTACKER)
     await one.step()
     await other.step()
 
-    other.path.enforcer.never_block = NeverBlock({})
+    other.path.protect()
     await other.step()
 
     assert {ATTACKER} == other.live
@@ -255,7 +254,7 @@ async def test_what_one_spares_the_other_goes_on_to_block(one: Instance, other: 
     await one.block(ATTACKER)
     await one.step()
     await other.step()
-    one.path.enforcer.never_block = NeverBlock({"NEVER_BLOCK": [ip_network(ATTACKER)]})
+    one.path.protect(ATTACKER)
 
     await one.enforce()
     await one.step()
@@ -269,7 +268,7 @@ async def test_what_is_spared_before_it_was_told_is_never_told(one: Instance) ->
     """The copy was away when it was decided."""
     one.line.away = True
     await one.block(ATTACKER)
-    one.path.enforcer.never_block = NeverBlock({"NEVER_BLOCK": [ip_network(ATTACKER)]})
+    one.path.protect(ATTACKER)
     await one.enforce()
     one.line.away = False
     await one.step()
@@ -286,7 +285,7 @@ async def test_what_is_released_at_a_stop_stays_blocked_elsewhere(
     await one.step()
     await other.step()
 
-    assert await one.path.enforcer.release_all()
+    assert await one.path.enforcer.release_all("released at stop")
     await one.step()
     await other.step()
 
@@ -428,3 +427,33 @@ async def test_a_cancelled_run_ends(one: Instance, swallowed: bool) -> None:  # 
         await asyncio.wait([task])
 
     assert task.cancelled()
+
+
+async def test_whose_entry_it_was_elsewhere_says_nothing_about_our_table(
+    one: Instance, other: Instance
+) -> None:
+    """There somebody else had put it in before; here it is ours, and goes at its end."""
+    await one.path.ledger.confirm(
+        await one.path.ledger.request([decision(ATTACKER, NOW)]), {ATTACKER}
+    )
+    await one.step()
+    await other.step()
+
+    entry = other.path.ledger.latest(ATTACKER, Table.BLOCK)
+    assert entry is not None
+    assert not entry.foreign
+
+
+async def test_while_paused_no_block_of_another_is_taken_over(
+    one: Instance, other: Instance
+) -> None:
+    """`pause` means no new blocks here, whoever decides them; after `resume` they come."""
+    other.path.responder.paused = True
+    await one.block(ATTACKER)
+    await one.step()
+    await other.step()
+    assert (LedgerState.REFUSED, "paused by the operator") == other.state()
+
+    other.path.responder.paused = False
+    await other.step()
+    assert {ATTACKER} == other.live

@@ -31,13 +31,18 @@ class FakeNotifier:
 
     heard: list[dict[str, Any]] = field(default_factory=list)
     problem: StateError | None = None
+    failures: int = 1_000_000
+    """Times that the problem is met."""
+    hangs: bool = False
     tries: int = 0
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Keep the message."""
         assert channel == CHANNEL
         self.tries += 1
-        if self.problem is not None:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.problem is not None and self.tries <= self.failures:
             raise self.problem
         self.heard.append(orjson.loads(message))
 
@@ -66,10 +71,24 @@ def verdict(address: str = eve.STRANGER, level: Level = Level.HIGH, at: float = 
     )
 
 
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the pauses between two tries be short."""
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
+
+
 @asynccontextmanager
-async def announcing(notifier: FakeNotifier) -> AsyncIterator[Announcer]:
-    """Yield an announcer that runs; its end is awaited."""
-    announcer = Announcer(notifier, CHANNEL)
+async def announcing(
+    notifier: FakeNotifier, results: list[str] | None = None
+) -> AsyncIterator[Announcer]:
+    """Yield an announcer that runs; its end is awaited. `results`: what its observer hears."""
+    heard = [] if results is None else results
+
+    def observe(channel: str, result: str) -> None:
+        assert channel == "pubsub"
+        heard.append(result)
+
+    announcer = Announcer(notifier, CHANNEL, observe)
     task = asyncio.create_task(announcer.run())
     try:
         yield announcer
@@ -142,12 +161,13 @@ async def test_what_waits_at_the_stop_is_told() -> None:
 async def test_an_outage_is_said_once_and_what_nobody_heard_is_dropped() -> None:
     """News that is late is no news; after the outage it goes on."""
     notifier = FakeNotifier(problem=StateError("nothing listens there"))
+    results: list[str] = []
     with capture_logs() as logs:
-        async with announcing(notifier) as announcer:
+        async with announcing(notifier, results) as announcer:
             for number in range(5):
                 announcer.take(verdict(f"192.0.2.{number}") for number in range(number, 9))
-                await until(lambda number=number: notifier.tries > number)  # type: ignore[misc]
                 announcer.take([verdict(f"198.51.100.{number}")])
+                await until(lambda number=number: notifier.tries == module.TRIES * (number + 1))  # type: ignore[misc]
                 await until(lambda: not announcer._waiting)
             notifier.problem = None
             announcer.take([verdict(eve.PEER)])
@@ -155,6 +175,31 @@ async def test_an_outage_is_said_once_and_what_nobody_heard_is_dropped() -> None
 
     assert [eve.PEER] == notifier.sources()
     assert ["verdicts can't be announced"] == [entry["event"] for entry in logs]
+    assert (14, 10, 1) == tuple(results.count(each) for each in ("dropped", "retried", "sent"))
+
+
+async def test_a_failure_that_passes_loses_nothing() -> None:
+    """It is tried again, a few times."""
+    notifier = FakeNotifier(problem=StateError("loading"), failures=module.TRIES - 1)
+    results: list[str] = []
+    async with announcing(notifier, results) as announcer:
+        announcer.take([verdict(), verdict(eve.PEER)])
+        await until(lambda: len(notifier.heard) == 2)
+
+    assert [eve.STRANGER, eve.PEER] == notifier.sources()
+    assert ["retried"] * (module.TRIES - 1) + ["sent"] * 2 == results
+
+
+async def test_the_end_waits_for_no_server_that_hangs() -> None:
+    """What waits is dropped and counted."""
+    notifier = FakeNotifier(hangs=True)
+    results: list[str] = []
+    async with announcing(notifier, results) as announcer:
+        announcer._grace._seconds = 0.05
+        announcer.take([verdict(), verdict(eve.PEER)])
+        await until(lambda: notifier.tries == 1)
+
+    assert ["dropped"] * 2 == results
 
 
 async def test_what_waits_and_what_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from ai_suricata.core.clock import ManualClock
 from ai_suricata.core.decision import Table
 from ai_suricata.core.verdict import ACTION_OF_LEVEL, Level, Verdict
 from ai_suricata.telemetry.metrics import EVENT_TYPES, Metrics
+from unit.telemetry.scrape import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ai_suricata.core.clock import ManualClock
 
 START = 1_700_000_000.0
 
@@ -33,6 +34,8 @@ CONTRACT = [
     "alerts_per_second",
     "top_source_ips",
     "training_examples_total",
+    "labeled_examples_total",
+    "labels_by_type_total",
     "pattern_detections_total",
     "avg_anomaly_score",
     "max_anomaly_score",
@@ -43,8 +46,11 @@ CONTRACT = [
     "source_rotations_total",
     "source_lag_seconds",
     "detect_to_enforced_seconds",
+    "enforcement_gap_seconds",
     "decisions_total",
+    "budget_exhausted_total",
     "never_block_hits_total",
+    "blocked_but_seen_total",
     "firewall_up",
     "firewall_commands_total",
     "state_backend_up",
@@ -54,31 +60,25 @@ CONTRACT = [
 ]
 OWN = [
     "active_rate_limits",
+    "budget_breaker_open",
+    "dry_run",
+    "dry_run_active",
+    "dry_run_decisions_total",
     "events_repeated_total",
+    "firewall_command_seconds",
+    "firewall_member_up",
     "lines_dropped_total",
+    "never_block_age_seconds",
+    "never_block_networks",
+    "notifications_total",
+    "paused",
+    "promotions_total",
+    "put_back_total",
+    "rulings_dropped_total",
     "source_losses_total",
+    "state_kill_seconds",
+    "states_killed_total",
 ]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    """Give a wall clock that the test moves."""
-    return ManualClock(START)
-
-
-@pytest.fixture
-def metrics(clock: ManualClock) -> Metrics:
-    """Measure on that clock."""
-    return Metrics(clock)
-
-
-def value(metrics: Metrics, name: str, **labels: str) -> float | None:
-    """Return the sample as Prometheus would read it, or None where there is none."""
-    for family in text_string_to_metric_families(metrics.render().decode()):
-        for sample in family.samples:
-            if (sample.name, sample.labels) == (f"suricata_ai_{name}", labels):
-                return sample.value
-    return None
 
 
 def verdict(level: Level, score: float, *patterns: str) -> Verdict:
@@ -233,35 +233,6 @@ def test_anomaly_scores_have_a_mean_and_extremes(metrics: Metrics) -> None:
     assert [0.5, 0.75, 0.25] == [value(metrics, name) for name in names]
 
 
-def test_what_the_firewall_confirmed_counts_in_its_own_table(metrics: Metrics) -> None:
-    """Blocks and rate limits are told apart; both take their time into one histogram."""
-    metrics.enforced(Table.BLOCK, [0.2, 400.0])
-    metrics.enforced(Table.LIMIT, [0.2])
-    metrics.active(Table.BLOCK, 2)
-    metrics.active(Table.LIMIT, 1)
-
-    assert (2.0, 1.0) == (value(metrics, "blocks_total"), value(metrics, "rate_limits_total"))
-    assert (2.0, 1.0) == (value(metrics, "active_blocks"), value(metrics, "active_rate_limits"))
-    assert 3.0 == value(metrics, "detect_to_enforced_seconds_count")
-    assert 2.0 == value(metrics, "detect_to_enforced_seconds_bucket", le="0.25")
-
-
-def test_a_time_from_the_future_is_no_negative_time(metrics: Metrics) -> None:
-    """Suricata's clock may be ahead of ours: the histogram's sum must not go down."""
-    metrics.enforced(Table.BLOCK, [-5.0])
-
-    assert 0.0 == value(metrics, "detect_to_enforced_seconds_sum")
-
-
-def test_decisions_count_by_outcome(metrics: Metrics) -> None:
-    """Outcomes are the ledger's states."""
-    metrics.decisions("requested", 2)
-    metrics.decisions("refused")
-
-    assert 2.0 == value(metrics, "decisions_total", outcome="requested")
-    assert 1.0 == value(metrics, "decisions_total", outcome="refused")
-
-
 def test_rotations_are_told_in_all_and_counted_once(metrics: Metrics) -> None:
     """The source says how many it has seen so far; the counter does not add that up again."""
     metrics.source(lag_bytes=10, rotations=1)
@@ -282,29 +253,6 @@ def test_top_sources_are_at_most_ten(metrics: Metrics) -> None:
     assert 99.0 == value(metrics, "top_source_ips", ip="192.0.2.99")
     assert 90.0 == value(metrics, "top_source_ips", ip="192.0.2.90")
     assert value(metrics, "top_source_ips", ip="192.0.2.89") is None
-
-
-def test_a_firewall_nobody_uses_is_not_down(metrics: Metrics) -> None:
-    """Without a word on the firewall there is no sample, so no alert rule fires on it."""
-    assert value(metrics, "firewall_up") is None
-
-    metrics.firewall(up=False)
-
-    assert 0.0 == value(metrics, "firewall_up")
-
-    metrics.firewall(up=True)
-
-    assert 1.0 == value(metrics, "firewall_up")
-
-
-def test_commands_count_by_name_and_result(metrics: Metrics) -> None:
-    """Each command to the firewall counts with what came of it."""
-    metrics.command("add", "ok")
-    metrics.command("add", "timeout")
-    metrics.command("add", "ok")
-
-    assert 2.0 == value(metrics, "firewall_commands_total", command="add", result="ok")
-    assert 1.0 == value(metrics, "firewall_commands_total", command="add", result="timeout")
 
 
 def test_a_failed_flush_shows(metrics: Metrics) -> None:

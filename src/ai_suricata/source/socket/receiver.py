@@ -9,7 +9,7 @@ from ai_suricata.source.base import Lag, Losses
 from ai_suricata.source.inbox import Inbox
 from ai_suricata.source.overflow import Overflow
 from ai_suricata.source.socket.datagram import Datagrams
-from ai_suricata.source.socket.listener import Listener
+from ai_suricata.source.socket.listener import listening
 from ai_suricata.source.socket.stream import Stream
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Socket:
     def __init__(self, settings: SourceSettings) -> None:
         """Bind and listen; raises `ConfigError`."""
         self._settings = settings
-        self._listener = Listener(settings)
+        self._listener = listening(settings)
         self._inbox = Inbox(settings.buffer_bytes)
         self._losses = Losses()
         self._overflow = Overflow(str(settings.socket_path), self._inbox, self._losses)

@@ -21,7 +21,7 @@ from ai_suricata.firewall.ssh import Link
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from ai_suricata.config.settings import FirewallSettings
+    from ai_suricata.config.firewall import FirewallSettings
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from ai_suricata.source.ssh.session import Session, SessionLostError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 
-    from ai_suricata.config.settings import FirewallSettings
+    from ai_suricata.config.firewall import FirewallSettings
     from ai_suricata.config.source import SourceSettings
     from ai_suricata.core.position import Place, Position
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING
 
 import structlog
-from redis.asyncio import RedisCluster
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import TimeoutError  # noqa: A004 - as the client's own calls raise it
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ai_suricata.config.settings import FirewallSettings
+from ai_suricata.config.firewall import FirewallSettings
 from ai_suricata.config.source import SourceSettings
 from ai_suricata.core.errors import FirewallRefusedError, FirewallUnreachableError
 from ai_suricata.core.position import FilePosition
