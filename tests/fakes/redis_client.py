@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from ai_suricata.state.clients import connect, describe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from ai_suricata.config.settings import RedisSettings
     from ai_suricata.state.clients import Client
@@ -29,6 +30,20 @@ async def client_of(settings: RedisSettings) -> AsyncIterator[Client]:
         yield client
     finally:
         await client.aclose()
+
+
+@contextmanager
+def close_under(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have connections closed after they were looked at, and before a command is written."""
+    write = AbstractConnection._send_packed_command
+
+    async def late(self: AbstractConnection, command: Iterable[bytes]) -> None:
+        await self.disconnect(nowait=True)
+        await write(self, command)
+
+    with patch.context() as only:
+        only.setattr(AbstractConnection, "_send_packed_command", late)
+        yield
 
 
 async def round_trip(settings: RedisSettings) -> bytes | str | None:

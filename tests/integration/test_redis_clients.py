@@ -11,9 +11,9 @@ import pytest
 from pydantic import SecretStr
 from redis.exceptions import RedisError
 
-from ai_suricata.state.clients import describe
+from ai_suricata.state.clients import describe, subscription
 from fakes.certificate import Authority
-from fakes.redis_client import VALUE, client_of, round_trip, said, until
+from fakes.redis_client import VALUE, client_of, close_under, round_trip, said, until
 from fakes.redis_servers import (
     PASSWORD,
     ClusterGroup,
@@ -314,3 +314,19 @@ def stand_before(node: Process, client: Client, between: Proxy) -> None:
         return (between.host, between.port) if address[1] == node.port else address
 
     inner.nodes_manager.address_remap = remap
+
+
+@pytest.mark.parametrize("kind", ["tls", "sentinels", "nodes"])
+async def test_a_connection_that_closes_under_a_command_was_lost(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Over TLS, from a Sentinel's master, and on a Cluster also for who listens to a channel."""
+    server: Standalone | SentinelGroup | ClusterGroup = request.getfixturevalue(kind)
+    async with client_of(server.settings()) as client:
+        await client.get("x")
+        with close_under(monkeypatch), pytest.raises(RedisError):
+            await client.get("x")
+        async with await subscription(client) as listening:
+            await listening.subscribe("x")
+            with close_under(monkeypatch), pytest.raises(RedisError):
+                await listening.ping()

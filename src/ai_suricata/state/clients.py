@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import (
-    AbstractConnection,
-    Connection,
-    ConnectionPool,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
@@ -35,6 +29,13 @@ from redis.exceptions import (
 )
 from redis.maint_notifications import MaintNotificationsConfig
 
+from ai_suricata.state.connection import (
+    MasterConnection,
+    MasterTlsConnection,
+    TcpConnection,
+    TlsConnection,
+    UnixConnection,
+)
 from ai_suricata.state.diagnosis import describe
 from ai_suricata.state.endpoint import SENTINEL_PORT, addresses, endpoint, reveal
 
@@ -160,9 +161,9 @@ class _Cluster(RedisCluster):
 def _standalone(settings: RedisSettings, at: Endpoint) -> Redis:
     options = _options(settings, at)
     if at.path is not None:
-        options |= {"connection_class": UnixDomainSocketConnection, "path": at.path}
+        options |= {"connection_class": UnixConnection, "path": at.path}
         return Redis.from_pool(_Pool(db=at.db, **options))
-    kind = SSLConnection if at.tls else Connection
+    kind = TlsConnection if at.tls else TcpConnection
     options |= _tcp(settings) | _tls(settings, at)
     return Redis.from_pool(
         _Pool(connection_class=kind, host=at.host, port=at.port, db=at.db, **options)
@@ -183,10 +184,13 @@ def _sentinel(settings: RedisSettings, at: Endpoint) -> Redis:
         "socket_connect_timeout": share,
     }
     sentinel = Sentinel(nodes, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
+    for each in sentinel.sentinels:  # connections to the Sentinels themselves
+        each.connection_pool.connection_class = TlsConnection if at.tls else TcpConnection
     master: Redis = sentinel.master_for(
         settings.sentinel_master or "",
         connection_pool_class=_SentinelPool,
         db=at.db,
+        connection_class=MasterTlsConnection if at.tls else MasterConnection,
         **common,
     )
     return master
@@ -195,11 +199,17 @@ def _sentinel(settings: RedisSettings, at: Endpoint) -> Redis:
 def _cluster(settings: RedisSettings, at: Endpoint) -> RedisCluster:
     more = addresses("REDIS_CLUSTER_NODES", settings.cluster_nodes, at.port)
     options = _options(settings, at) | _tcp(settings) | _tls(settings, at)
-    return _Cluster(
+    cluster = _Cluster(
         startup_nodes=[ClusterNode(host, port) for host, port in [(at.host, at.port), *more]],
         ssl=at.tls,
         **options,
     )
+    # It takes no such argument: neither for the nodes that it knows nor for those that it finds.
+    kind = TlsConnection if at.tls else TcpConnection
+    cluster.connection_kwargs["connection_class"] = kind
+    for node in cluster.startup_nodes:
+        node.connection_class = kind
+    return cluster
 
 
 def _options(settings: RedisSettings, at: Endpoint) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ai_suricata.config.load import load
 from ai_suricata.config.settings import RedisSettings
 from ai_suricata.core.errors import ConfigError
 from ai_suricata.state.clients import CLIENT_NAME, connect, describe, read
-from fakes.redis_client import VALUE, client_of, round_trip, said
+from fakes.redis_client import VALUE, client_of, close_under, round_trip, said
 from fakes.redis_process import free_port
 from fakes.redis_servers import PASSWORD, Standalone, fake, proxy, valkey
 from fakes.redis_stub import stub
@@ -184,6 +184,19 @@ async def test_a_pipeline_whose_answer_is_lost_is_sent_once(
             await pipe.execute()
 
     assert b"2" == server.client().get("count")
+
+
+async def test_a_connection_that_closes_under_a_command_was_lost(
+    server: Standalone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a fault of the program, which would end it."""
+    async with client_of(server.settings()) as client:
+        await client.ping()
+        with close_under(monkeypatch), pytest.raises(RedisError) as raised:
+            await client.ping()
+        assert await client.ping()
+
+    assert "connection to Redis was lost" in describe(raised.value)
 
 
 async def test_a_read_may_be_repeated(server: Standalone) -> None:
