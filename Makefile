@@ -5,9 +5,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STEPS  := 10000
 LINES  := 1000000
+RUNS   := /var/tmp/ai-suricata-lab
+RULES  := $(wildcard ../shared/rules/et-open.rules.gz)
+WRITE  :=
+LABELLED := $(wildcard ../shared/data/labelled)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-system crash-test rotation-test bench-redis bench-enforce safety-test fuzz lab format lock clean
+.PHONY: help run test check test-system crash-test rotation-test bench-redis bench-enforce safety-test fuzz evaluate train bench-model bench-explain hardness lab format lock clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,14 +43,29 @@ bench-enforce: $(VENV)/.dev ## From the line that decides to the proof in pf's t
 safety-test: $(VENV)/.dev ## Try in 10,000 ways to have somebody blocked who never must be (needs sshd)
 	PYTHONPATH=.:tests $(BIN)/python benchmarks/safety.py
 
+evaluate: $(VENV)/.dev ## Judge detection on the lab's test seeds and ../shared/data/labelled; report in build/report
+	$(BIN)/ai-suricata evaluate --data samples/lab $(addprefix --data ,$(LABELLED)) --report build/report
+
+train: $(VENV)/.dev ## Make the shipped model anew out of the lab's training seeds; the digests must be equal (WRITE=--write)
+	$(BIN)/ai-suricata train --data samples/lab --reproduce $(WRITE)
+
 check: $(VENV)/.dev ## Lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lab: $(VENV)/.dev ## Make real traffic in network namespaces (root), and the sample out of it
-	$(BIN)/python -m lab --help
+lab: $(VENV)/.dev ## Make the lab's days anew out of real traffic in network namespaces (root; RULES=a rules file)
+	$(BIN)/python -m lab.compose.series --runs $(RUNS) --out samples/lab --rules $(RULES)
+
+bench-explain: $(VENV)/.dev ## What the reasons of a verdict cost, and how often they name what moved it
+	$(BIN)/python benchmarks/explain_cost.py samples/lab/test-21.json.gz --lines 30000 --home-net "$$(grep ^test-21, samples/lab/sets.csv | cut -d'"' -f2)"
+
+hardness: $(VENV)/.dev ## How far a decision tree of depth 2 comes on the lab: its labels must not be that easy
+	$(BIN)/python -m lab.compose.hardness samples/lab
+
+bench-model: $(VENV)/.dev ## What the shipped model costs: one row, 1,024 rows, its size, memory
+	$(BIN)/python benchmarks/model_cost.py
 
 format: $(VENV)/.dev ## Put the code in shape
 	$(BIN)/ruff check --fix .

@@ -123,7 +123,7 @@ def variables(pf: PfStandIn, proxy: Proxy | None) -> dict[str, str]:
         "RECONCILE_INTERVAL": "5",
         "FLUSH_INTERVAL": "0.1",  # often, and after few events: the more moments there are between
         "BATCH_SIZE": "100",
-        "TRAINING_EVENTS": "10000000",  # patterns judge alone: whom they block is known beforehand
+        "TRAINING_EVENTS": "10000000",  # nothing is learnt: whom it blocks is known beforehand
         **({**redis, "REDIS_PORT": str(proxy.port)} if proxy is not None else {}),
     }
 

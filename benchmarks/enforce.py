@@ -96,7 +96,7 @@ def variables(pf: PfStandIn) -> dict[str, str]:
         "BLOCKS_TOTAL": "1000000",
         "BLOCK_DURATION": "86400",  # none ends on the way
         "AUDIT_BYTES": "0",  # it is read from one file
-        "TRAINING_EVENTS": "10000000",  # patterns judge alone: which line decides is known
+        "TRAINING_EVENTS": "10000000",  # nothing is learnt here: which line decides is known
     }
 
 

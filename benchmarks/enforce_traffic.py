@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BEFORE = 11
 """A source is scored at each event up to its eighth, then at its twelfth: `features.schedule`."""
 CLIENTS = 2000
-_ALERTS_FIRST, _VISITS = 3, 5
+_VISITS = 6
 _SIXTH = 10  # one attacker in so many comes over IPv6
 _NOW = b"2000-01-01T00:00:00.000000+0000"  # what a template has in place of its time
 _MOST = 1 << 16
@@ -37,14 +37,13 @@ def attackers(first: int, number: int) -> list[str]:
 def before(attacker: str) -> list[bytes]:
     """Return all that an attacker leaves before his deciding line, of one moment: just now.
 
-    Three alerts and five ordinary visits make eight events and a score below RATE_LIMIT; the
-    three alerts that follow are counted, and looked at only with the twelfth event.
+    Six ordinary visits and two alerts make eight events and a score below RATE_LIMIT; the three
+    alerts that follow are counted, and looked at only with the twelfth event. The visits come
+    first: of one who has only raised alerts, each of them weighs more.
     """
     at = time.time() - eve.START
-    records = [_alert(attacker, number, at) for number in range(_ALERTS_FIRST)]
-    records += [eve.flow(attacker, at=at, seconds=0.1, written=at) for _ in range(_VISITS)]
-    rest = BEFORE - _ALERTS_FIRST - _VISITS
-    records += [_alert(attacker, _ALERTS_FIRST + number, at) for number in range(rest)]
+    records = [eve.flow(attacker, at=at, seconds=0.1, written=at) for _ in range(_VISITS)]
+    records += [_alert(attacker, number, at) for number in range(BEFORE - _VISITS)]
     return [eve.line(record) for record in records]
 
 

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 
 from ai_suricata.analysis import Analysis
+from ai_suricata.classify import artifact
 from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.config.settings import ClassifySettings, FeatureSettings
 from ai_suricata.core.clock import SystemClock
@@ -91,7 +92,7 @@ class Outcome:
     rejected: Counter[str] = field(default_factory=Counter)
     raised: list[Raised] = field(default_factory=list)
     unsound: int = 0
-    """Feature vectors with a number that is none, or below zero."""
+    """Feature vectors with a number that is none, or below zero; each time that they are made."""
     wrong_scores: int = 0
     seconds: float = 0.0
 
@@ -131,16 +132,18 @@ class Harness:
         half = len(batch) // 2 if self._batches % OF_TWO_FILES == 0 else 0
         origins = [("/eve.igb0.json", half), ("/eve.igb1.json", len(batch) - half)]
         decoded = self._analysis.decode(batch, LATEST, origins if half else ())
-        result = self._analysis.observe(decoded)
+        outcome = self.outcome
+        try:
+            result = self._analysis.observe(decoded)
+        finally:  # the model raises where a number is none
+            outcome.unsound += self._extractor.unsound
+            self._extractor.unsound = 0
         self._analysis.alerts(decoded, result)
         self._letters.take(result.samples, "fuzz")
-        outcome = self.outcome
         outcome.events += result.events.total()
         outcome.repeated += decoded.repeated
         outcome.rejected.update(result.rejected)
         outcome.wrong_scores += sum(not 0 <= verdict.score <= 1 for verdict in result.verdicts)
-        outcome.unsound += self._extractor.unsound
-        self._extractor.unsound = 0
 
     def _isolate(self, batch: list[bytes], told: str) -> None:
         """Analyse each line by itself, to find the one that raised what was `told`."""
@@ -157,10 +160,10 @@ class Harness:
 
 
 def fresh() -> tuple[SoundExtractor, Analysis]:
-    """Return an analysis that has seen nothing, and its extractor."""
+    """Return an analysis with the shipped model that has seen nothing, and its extractor."""
     extractor = SoundExtractor(FeatureSettings())
     extractor.table = BehaviourTable(SOURCES)
-    return extractor, Analysis(extractor, Classifier(ClassifySettings()))
+    return extractor, Analysis(extractor, Classifier(ClassifySettings(), artifact.default()))
 
 
 def sound_lines() -> list[bytes]:

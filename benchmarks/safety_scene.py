@@ -71,7 +71,7 @@ def variables(
         "HOME_NET": HOME_NET,  # narrow, so that private addresses come as strangers
         "NEVER_BLOCK": ",".join((*NEVER_BLOCK, *more)),
         "NEVER_BLOCK_REFRESH": "1",
-        "TRAINING_EVENTS": "10000000",
+        "TRAINING_EVENTS": "10000000",  # the shipped model judges to the end
         "REDIS_ENABLED": "true",
         "REDIS_HOST": "127.0.0.1",
         "REDIS_PORT": str(redis.port),

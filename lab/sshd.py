@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.estate import PASSWORD, USERS
 from lab.process import run
 
-USERS = ("user1", "user2", "user3", "user4")
-PASSWORD = "correct-horse-7"  # noqa: S105 - the password of users who exist in the lab alone
 _UID = 61000
 _CONFIG = """\
 Port 22

@@ -48,6 +48,7 @@ outputs:
         - ssh
         - ftp
         - smtp
+        - rdp
         - flow
         - stats: {{totals: yes, threads: no}}
 logging:
@@ -78,6 +79,8 @@ app-layer:
     http: {{enabled: yes}}
     smtp: {{enabled: yes}}
     ftp: {{enabled: yes}}
+    rdp: {{enabled: yes}}
+    imap: {{enabled: detection-only}}
     dns:
       tcp: {{enabled: yes, detection-ports: {{dp: 53}}}}
       udp: {{enabled: yes, detection-ports: {{dp: 53}}}}

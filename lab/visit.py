@@ -5,23 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import smtplib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import dns, scenario
-from lab.sshd import PASSWORD, USERS
-from lab.web import BROKEN_LINKS, PAGES, Browser
+from lab import dns, estate
+from lab.account import AGENTS, attempts
+from lab.page import BROKEN_LINKS, PAGES
+from lab.web import Browser
 
 if TYPE_CHECKING:
     import random
-    import ssl
 
-_AGENTS = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0",
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0.0.0 Safari/537.36",
-    "Mozilla/5.0 (Macintosh; Intel Mac OS X 14.5) AppleWebKit/605.1.15 Version/17.5 Safari/605.1",
-)
+    from lab.means import Means
+
 _API_AGENTS = ("python-requests/2.31.0", "curl/7.88.1")
 _SEARCHES = (
     "/search?q=select+user+manual",  # looks like SQL to a rule, and is none
@@ -34,48 +30,36 @@ _ASKPASS = """\
 head -n 1 "$LAB_PASSWORDS"
 sed -i 1d "$LAB_PASSWORDS"
 """
+_WATCHED = (
+    (estate.SSH, 22),
+    (estate.MAIL, 25),
+    (estate.FTP, 21),
+    (estate.MAIL, 143),
+    (estate.MAIL, 110),
+)
+_CLOSED = (8080, 8443, 993, 21, 3389, 8000, 22, 2222, 5432, 465, 81, 1723, 9000)
 _SSH_LIMIT = 60.0  # seconds of one login
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a client has at hand."""
-
-    source: str
-    """Its address."""
-    rng: random.Random
-    tls: ssl.SSLContext
-    """Trusts the lab's certificate."""
-    known_hosts: str
-    work: str
-    """Folder for small files."""
-
-    @property
-    def is_v6(self) -> bool:
-        """Whether the client speaks IPv6."""
-        return ":" in self.source
 
 
 async def browse(means: Means) -> None:
     """Read some pages of the protected site, now and then by a broken link."""
-    server = scenario.WEB_V6 if means.is_v6 else scenario.WEB
-    await _read(means, server, "www.example.org", pages=means.rng.randint(2, 7))
+    await _read(means, means.web, "www.example.org", pages=means.rng.randint(2, 7))
 
 
 async def go_out(means: Means) -> None:
     """Look a name up outside and read a page or two there, as people at home do."""
     name = means.rng.choice(("news.example.net", "shop.example.com", "maps.example.com"))
-    await dns.ask(means.source, scenario.OUTSIDE_DNS, dns.question(means.rng, name, dns.A))
-    server = means.rng.choice(scenario.OUTSIDE_WEB)
+    await dns.ask(means.source, estate.OUTSIDE_DNS, dns.question(means.rng, name, dns.A))
+    server = means.rng.choice(estate.OUTSIDE_WEB)
     await _read(means, server, name, pages=means.rng.randint(1, 3))
 
 
 async def _read(means: Means, server: str, host: str, *, pages: int) -> None:
     rng = means.rng
     tls = means.tls if rng.random() < 0.4 else None
-    async with Browser(means.source, server, agent=rng.choice(_AGENTS), host=host, tls=tls) as site:
+    async with Browser(means.source, server, agent=rng.choice(AGENTS), host=host, tls=tls) as page:
         for _ in range(pages):
-            await site.get(_next_page(rng))
+            await page.get(_next_page(rng))
             await asyncio.sleep(rng.expovariate(0.8))
 
 
@@ -89,7 +73,7 @@ def _next_page(rng: random.Random) -> str:
 async def call_api(means: Means) -> None:
     """Make a handful of calls, as a program does every few seconds."""
     agent = _API_AGENTS[hash_of(means.source) % len(_API_AGENTS)]
-    async with Browser(means.source, scenario.API, agent=agent, host="api.example.org") as api:
+    async with Browser(means.source, estate.API, agent=agent, host="api.example.org") as api:
         for _ in range(means.rng.randint(1, 4)):
             body = b'{"state": "ready"}' if means.rng.random() < 0.3 else None
             await api.get(f"/api/v1/items/{means.rng.randint(1, 500)}", body=body)
@@ -103,9 +87,9 @@ def hash_of(text: str) -> int:
 async def check(means: Means) -> None:
     """Look whether web, SSH and mail answer, as a monitoring station does."""
     agent = "check_http/v2.3.3 (monitoring-plugins 2.3.3)"
-    async with Browser(means.source, scenario.WEB, agent=agent, host="www.example.org") as site:
-        await site.get("/status")
-    for server, port in ((scenario.SSH, 22), (scenario.MAIL, 25)):
+    async with Browser(means.source, estate.WEB, agent=agent, host="www.example.org") as page:
+        await page.get("/status")
+    for server, port in means.rng.sample(_WATCHED, 3):
         await _read_banner(means.source, server, port)
 
 
@@ -125,21 +109,30 @@ async def resolve(means: Means) -> None:
     names = ("www.example.org", "mail.example.org", "example.org", "missing.example.org")
     name = means.rng.choices(names, (6, 3, 2, 1))[0]
     kind = means.rng.choice((dns.A, dns.A, dns.AAAA, dns.MX, dns.TXT))
-    server = scenario.DNS_V6 if means.is_v6 else scenario.DNS
+    server = estate.DNS_V6 if means.is_v6 else estate.DNS
     await dns.ask(means.source, server, dns.question(means.rng, name, kind))
 
 
 async def knock(means: Means) -> None:
-    """Try a port that nobody listens on, once or twice."""
-    port = means.rng.choice((8080, 8443, 3389, 21))
-    for _ in range(means.rng.randint(1, 2)):
+    """Try a port that nobody listens on, always the same, as often as the program does it."""
+    port = means.habits.choice(_CLOSED)
+    for _ in range(means.rng.randint(1, 4)):
         try:
             _, writer = await asyncio.open_connection(
-                scenario.WEB, port, local_addr=(means.source, 0)
+                estate.API, port, local_addr=(means.source, 0)
             )
             writer.close()
         except ConnectionRefusedError:
-            await asyncio.sleep(means.rng.uniform(0.5, 3))
+            await asyncio.sleep(means.rng.uniform(0.2, 3))
+
+
+async def wait_in_vain(means: Means) -> None:
+    """Call a host that is gone, always the same: SYNs come after 1, 3, 7 and 15 seconds again."""
+    habits = means.habits
+    patience = habits.choice((2.5, 5, 10, 21))
+    server, port = habits.choice(estate.SILENT), habits.choice((80, 443, 443, 22, 25, 8443))
+    async with asyncio.timeout(patience):
+        await asyncio.open_connection(server, port, local_addr=(means.source, 0))
 
 
 async def send_mail(means: Means) -> None:
@@ -153,7 +146,7 @@ async def send_mail(means: Means) -> None:
 def _send(source: str, recipient: str, message: str) -> None:
     try:
         with smtplib.SMTP(
-            scenario.MAIL, 25, "relay.example.net", timeout=15, source_address=(source, 0)
+            estate.MAIL, 25, "relay.example.net", timeout=15, source_address=(source, 0)
         ) as server:
             server.sendmail("orders@example.net", recipient, message)
     except smtplib.SMTPRecipientsRefused:
@@ -162,13 +155,23 @@ def _send(source: str, recipient: str, message: str) -> None:
 
 async def log_in(means: Means) -> None:
     """Log in over SSH, mistyping the password up to twice, and work for a few seconds."""
-    mistakes = means.rng.choice((0, 0, 1, 1, 2))
-    passwords = ["correct-hose-7", "corect-horse-7"][:mistakes]
     commands = "; ".join(f"date; sleep {means.rng.uniform(0.2, 2):.1f}" for _ in range(3))
-    word = f"{means.rng.choice(USERS)}@{scenario.SSH}"
-    environment = _ssh_environment(means, [*passwords, PASSWORD])
+    await run_ssh(means, means.rng.choice(estate.USERS), attempts(means), commands)
+
+
+async def run_job(means: Means) -> None:
+    """Log in as a program does, which mistypes nothing, and leave at once."""
+    await run_ssh(means, estate.USERS[0], [estate.PASSWORD], "date")
+
+
+async def run_ssh(means: Means, user: str, passwords: list[str], commands: str) -> None:
+    """Run commands over SSH, trying the passwords in turn; raises OSError where none is right."""
     process = await asyncio.create_subprocess_exec(
-        "ssh", *_ssh_options(means), word, commands, env=environment
+        "ssh",
+        *_ssh_options(means),
+        f"{user}@{estate.SSH}",
+        commands,
+        env=_ssh_environment(means, passwords),
     )
     try:
         async with asyncio.timeout(_SSH_LIMIT):

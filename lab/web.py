@@ -1,43 +1,23 @@
-"""HTTP/1.1 on asyncio streams: the lab's site, and the browser that reads it (RFC 9112)."""
+"""HTTP/1.1 on asyncio streams: the server of the site, and the browser that reads it (RFC 9112)."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
+
+from lab.page import Answer, Request, answer
 
 if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
-PAGES = (
-    "/",
-    "/about",
-    "/contact",
-    "/news",
-    "/products",
-    "/products/list?page=2",
-    "/products/view?id=7",
-    "/products/view?id=12",
-    "/docs/install.html",
-    "/docs/manual.html",
-    "/blog/2024/03/spring",
-    "/static/site.css",
-    "/static/app.js",
-    "/static/logo.png",
-    "/search?q=garden+chairs",
-    "/login",
-)
-BROKEN_LINKS = ("/blog/2019/old-post", "/static/missing.png", "/favicon.ico", "/downloads/v1.zip")
-_KNOWN = re.compile(
-    r"/(about|contact|news|products(/\w+)?|docs/\w+\.html|blog/2024/\d\d/\w+|search|login"
-    r"|static/(site\.css|app\.js|logo\.png)|api/v1/(items|orders)/\d+|status)?"
-)
-_TYPES = {"css": "text/css", "js": "application/javascript", "png": "image/png"}
 _IDLE = 20.0  # seconds that a kept connection may be silent
-_LIMIT = 8192  # bytes of a request's body that are read
-_ANSWER_LIMIT = 10.0  # seconds that a browser waits
+_HEAD_LIMIT = 12.0  # seconds for the rest of a head: slow clients are cut off
+_KEPT = 8192  # bytes of a request's body that are looked at
+_BODY_LIMIT = 64_000_000  # bytes of a body, all told
+_PIECE = 65536
+_ANSWER_LIMIT = 20.0  # seconds that a browser waits
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,38 +35,41 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def _serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     async with asyncio.timeout(_IDLE):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        first = await reader.readexactly(1)
+    async with asyncio.timeout(_HEAD_LIMIT):
+        head = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     line, _, fields = head.partition("\r\n")
     method, target, version = line.split(" ", 2)
     length = re.search(r"(?im)^content-length:\s*(\d+)", fields)
-    if length:
-        await reader.readexactly(min(int(length[1]), _LIMIT))
+    if re.search(r"(?im)^expect:\s*100-continue", fields):
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = await _body(reader, int(length[1])) if length else b""
     keep = version == "HTTP/1.1" and not re.search(r"(?im)^connection:\s*close", fields)
-    status, kind, body = _page(method, target)
-    writer.write(_response_head(status, kind, len(body), keep=keep))
-    writer.write(b"" if method == "HEAD" else body)
+    reply = answer(Request(method, target, fields, body))
+    writer.write(_head(reply, keep=keep))
+    writer.write(b"" if method == "HEAD" else reply.body)
     await writer.drain()
     return keep
 
 
-def _page(method: str, target: str) -> tuple[HTTPStatus, str, bytes]:
-    path = target.partition("?")[0]
-    if method not in {"GET", "HEAD", "POST"}:
-        return HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b"method not allowed\n"
-    if not _KNOWN.fullmatch(path):
-        return HTTPStatus.NOT_FOUND, "text/html", b"<html><h1>Not found</h1></html>\n"
-    if path.startswith("/api/"):
-        return HTTPStatus.OK, "application/json", b'{"id": 1, "state": "ready"}\n'
-    kind = _TYPES.get(path.rpartition(".")[2], "text/html")
-    links = "".join(f'<a href="{page}">{page}</a>\n' for page in PAGES)
-    return HTTPStatus.OK, kind, f"<html><h1>{path}</h1>\n{links}</html>\n".encode("latin-1")
+async def _body(reader: asyncio.StreamReader, length: int) -> bytes:
+    """Read a body piece by piece, and return its beginning."""
+    begin, left = b"", min(length, _BODY_LIMIT)
+    while left:
+        async with asyncio.timeout(_IDLE):
+            piece = await reader.read(min(left, _PIECE))
+        if not piece:
+            raise asyncio.IncompleteReadError(begin, length)
+        begin, left = (begin + piece)[:_KEPT], left - len(piece)
+    return begin
 
 
-def _response_head(status: HTTPStatus, kind: str, length: int, *, keep: bool) -> bytes:
+def _head(reply: Answer, *, keep: bool) -> bytes:
     connection = "keep-alive" if keep else "close"
     return (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nServer: lab\r\nContent-Type: {kind}\r\n"
-        f"Content-Length: {length}\r\nConnection: {connection}\r\n\r\n"
+        f"HTTP/1.1 {reply.status.value} {reply.status.phrase}\r\nServer: lab\r\n"
+        f"Content-Type: {reply.kind}\r\nContent-Length: {len(reply.body)}\r\n{reply.extra}"
+        f"Connection: {connection}\r\n\r\n"
     ).encode("ascii")
 
 
@@ -118,18 +101,23 @@ class Browser:
         """Close the connection."""
         self._writer.close()
 
-    async def get(self, target: str, *, body: bytes | None = None) -> int:
-        """Get a page, or post a body to it; return the status. Raises OSError or TimeoutError."""
+    async def get(self, target: str, *, body: bytes | None = None, extra: str = "") -> int:
+        """Get a page, or post a body to it; return the status. Raises OSError or TimeoutError.
+
+        `extra` are more header lines, each with its end.
+        """
         method = "GET" if body is None else "POST"
+        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
         head = (
             f"{method} {target} HTTP/1.1\r\nHost: {self._host}\r\nUser-Agent: {self._agent}\r\n"
-            f"Accept: */*\r\nContent-Length: {len(body or b'')}\r\n\r\n"
+            f"Accept: */*\r\n{length}{extra}\r\n"
         )
-        if body is None:
-            head = head.replace("Content-Length: 0\r\n", "")
-        self._writer.write(head.encode("ascii") + (body or b""))
+        self._writer.write(head.encode("ascii"))
+        for begin in range(0, len(body or b""), _PIECE):
+            self._writer.write((body or b"")[begin : begin + _PIECE])
+            await self._writer.drain()
         async with asyncio.timeout(_ANSWER_LIMIT):
-            answer = await self._reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"Content-Length: (\d+)", answer)
-            await self._reader.readexactly(int(length[1]) if length else 0)
-        return int(answer.split(b" ", 2)[1])
+            reply = await self._reader.readuntil(b"\r\n\r\n")
+            size = re.search(rb"Content-Length: (\d+)", reply)
+            await self._reader.readexactly(int(size[1]) if size else 0)
+        return int(reply.split(b" ", 2)[1])

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ai_suricata.classify import artifact
+from ai_suricata.classify.model import unlabelled
+from ai_suricata.core.errors import ArtifactError
 from ai_suricata.core.event import Event, decode
 from ai_suricata.core.verdict import Opinion
 from ai_suricata.features.twin import spread
@@ -16,11 +19,26 @@ from ai_suricata.features.twin import spread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ai_suricata.classify.ensemble import Classifier
-    from ai_suricata.classify.estimator import Model
     from ai_suricata.classify.learning import Learning
+    from ai_suricata.classify.model import Model
     from ai_suricata.core.verdict import Verdict
     from ai_suricata.features.extract import Extractor, Parties
+
+    Observer = Callable[
+        [
+            Sequence[str],
+            NDArray[np.bool_],
+            NDArray[np.int64],
+            NDArray[np.float64],
+            Sequence[Verdict],
+        ],
+        None,
+    ]
+    """Is told of each row that was judged: addresses, home, times, feature vectors, verdicts."""
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +56,7 @@ class Result:
     verdicts: list[Verdict] = field(default_factory=list)
     """In the order of the events that made their sources due."""
     anomalies: list[float] = field(default_factory=list)
-    """The anomaly score of each verdict's source; empty before the learning period has ended."""
+    """The anomaly score of each verdict's source; empty where no model serves."""
     events: Counter[str] = field(default_factory=Counter)
     """By event type."""
     severities: Counter[int] = field(default_factory=Counter)
@@ -76,12 +94,17 @@ class Analysis:
         learning: Learning | None = None,
         trained: Callable[[Model], None] = lambda _model: None,
     ) -> None:
-        """`learning`: None where a model is there already; `trained` is told of a new one."""
+        """`learning`: None where the model is of this network already.
+
+        `trained` is told of a new one, when the learning period ends.
+        """
         self.extractor = extractor
         self.classifier = classifier
         self.learning = learning
         self._trained = [trained]
         self._may_train: Callable[[], bool] = lambda: True
+        self.observers: list[Observer] = []
+        """Are told of each row that was judged, after its verdict, wave by wave."""
 
     def lines(self, lines: Iterable[bytes]) -> Result:
         """Return what came of the lines; one that is no event is counted."""
@@ -138,13 +161,12 @@ class Analysis:
         learning = self.learning
         if learning is None:
             return self._classify(events, parties, result)
-        cut = min(len(events), learning.remaining)
+        cut = learning.spend([None if pair is None else pair[0].address for pair in parties])
         self._classify(events[:cut], parties[:cut], result)
-        learning.remaining -= cut
         if learning.remaining > 0:
             return None
         if not self._may_train():
-            learning.remaining = POSTPONED
+            learning.prolong(POSTPONED)
             return self._learn_and_classify(events[cut:], parties[cut:], result)
         self._train(learning)
         return self._classify(events[cut:], parties[cut:], result)
@@ -155,16 +177,20 @@ class Analysis:
         if not events:
             return
         points = self.extractor.observe(events, parties)
+        if not len(points):
+            return
+        verdicts, anomalies = self.classifier.classify(
+            points.addresses, points.home, points.times, points.matrix, points.written
+        )
         if self.learning is not None:
-            self.learning.collect(points.addresses, points.matrix)
-        if len(points):
-            verdicts, anomalies = self.classifier.classify(
-                points.addresses, points.home, points.times, points.matrix, points.written
-            )
-            self.extractor.table.note(verdicts)
-            result.verdicts.extend(verdicts)
-            if self.classifier.model is not None:
-                result.anomalies.extend(anomalies.tolist())
+            scores = (verdict.score for verdict in verdicts)
+            self.learning.collect(points.addresses, points.matrix, scores)
+        self.extractor.table.note(verdicts)
+        result.verdicts.extend(verdicts)
+        if self.classifier.model is not None:
+            result.anomalies.extend(anomalies.tolist())
+        for observer in self.observers:
+            observer(points.addresses, points.home, points.times, points.matrix, verdicts)
 
     def alerts(self, decoded: Decoded, result: Result) -> list[tuple[Event, Opinion]]:
         """Return the alerts of a batch, each with what is thought of its owner after it."""
@@ -198,9 +224,33 @@ class Analysis:
     def _train(self, learning: Learning) -> None:
         self.learning = None
         if learning.rows == 0:
-            log.warning("nothing to learn from: no event had an address; patterns judge alone")
+            log.warning("nothing to learn from: no harmless event had an address")
             return
-        model = learning.train()
+        serving = self.classifier.model
+        if learning.thin and serving is not None:
+            log.warning("too few sources to learn from; the model stays", model=serving.version)
+            return
+        model = localised(serving, learning)
         self.classifier.model = model
         for tell in self._trained:
             tell(model)
+
+
+def localised(model: Model | None, learning: Learning) -> Model:
+    """Return a model with the forest of what was collected; without one, of that alone.
+
+    Raises ValueError where nothing was collected.
+    """
+    novelty, matrix = learning.train(), learning.matrix()
+    if model is None:
+        return unlabelled(novelty, matrix)
+    return model.localised(novelty, matrix)
+
+
+def shipped() -> Model | None:
+    """Return the model that ships with the program, or None, with a word on why it can't serve."""
+    try:
+        return artifact.default()
+    except ArtifactError as error:
+        log.error("the shipped model can't serve; patterns judge alone", problem=str(error))
+        return None

@@ -16,6 +16,8 @@ from ai_suricata.backend import (
 from ai_suricata.chronicle import Chronicle
 from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.classify.learning import Learning
+from ai_suricata.classify.shadow import Shadow
+from ai_suricata.classify.supervision import Supervision
 from ai_suricata.control.behaviour import features_of
 from ai_suricata.core.decision import LedgerState, Table
 from ai_suricata.core.position import parted
@@ -33,7 +35,7 @@ from ai_suricata.respond.responder import Responder
 from ai_suricata.respond.sentry import Sentry
 from ai_suricata.respond.standing import Records
 from ai_suricata.respond.surroundings import addresses_of, gateways, name_servers, own_addresses
-from ai_suricata.serving import Serving
+from ai_suricata.serving import Serving, fields_of
 from ai_suricata.sink.audit import AuditLog
 from ai_suricata.sink.notify.dispatch import Dispatch
 from ai_suricata.state.label import LabelLog
@@ -42,9 +44,9 @@ from ai_suricata.telemetry.health import Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ai_suricata.classify.estimator import Model
+    from ai_suricata.classify.model import Model
     from ai_suricata.config.respond import RespondSettings
-    from ai_suricata.config.settings import Settings
+    from ai_suricata.config.settings import ClassifySettings, Settings
     from ai_suricata.core.address import Network
     from ai_suricata.core.clock import Clock
     from ai_suricata.core.verdict import Verdict
@@ -75,7 +77,8 @@ class Assembly:
         labels = LabelLog(settings.state.directory / "labels.jsonl")
         self.labelling = Labelling(labels, clock, on_label=metrics.label)
         self.bystanders: Bystanders | None = None
-        self._serving = Serving(settings.state.directory / "model.zip", health, metrics)
+        self._serving = Serving(settings, clock, health, metrics)
+        self._supervision: Supervision | None = None
 
     def fleet(self) -> Fleet:
         """Return the firewalls that FIREWALL names, or their dry run."""
@@ -179,7 +182,10 @@ class Assembly:
         self.bystanders = Bystanders(extractor.table, settings.classify.medium)
         responder.judge.bystander = self.bystanders
         if exchange is not None:
-            pipeline.companions.append(exchange.tell(pipeline.overview))
+            pipeline.companions += (
+                exchange.tell(pipeline.overview),
+                exchange.describe(lambda: fields_of(analysis.classifier.model)),
+            )
         return pipeline
 
     def _chronicle(self) -> Chronicle:
@@ -205,10 +211,12 @@ class Assembly:
     def _analysis(self, extractor: Extractor, exchange: Exchange | None) -> Analysis:
         settings = self.settings
         model = self._serving.stored()
-        learning = Learning(settings.classify.training_events) if model is None else None
+        classify = settings.classify
         analysis = Analysis(
-            extractor, Classifier(settings.classify, model), learning, self._serving.begin
+            extractor, Classifier(classify, model), _learning(classify, model), self._serving.begin
         )
+        self._supervision = self._supervise(analysis)
+        analysis.observers.append(self._supervision.observe)
         if exchange is not None:
 
             def serve(shared: Model) -> None:
@@ -219,6 +227,28 @@ class Assembly:
             analysis.coordinate(training.permitted, training.trained)
         return analysis
 
+    def _supervise(self, analysis: Analysis) -> Supervision:
+        """Return what watches drift, and scores the shadow model beside the one that serves."""
+        model = self._serving.shadow()
+        classify = self.settings.classify
+        shadow = None if model is None else Shadow(model, model.version, classify)
+        return Supervision(lambda: analysis.classifier.model, self.metrics, self.health, shadow)
+
+    def promoted(self) -> Model | None:
+        """Return the model that was promoted since the last look, if one was; reads the disk."""
+        return self._serving.promoted()
+
+    def reload(self, analysis: Analysis, classify: ClassifySettings, model: Model | None) -> None:
+        """Go on with other thresholds, and with `model` where one was promoted."""
+        if model is not None:
+            analysis.serve(model)
+            analysis.learning = _learning(classify, model)
+        analysis.classifier = Classifier(classify, analysis.classifier.model)
+        if self.bystanders is not None:
+            self.bystanders.harmless = classify.medium
+        if self._supervision is not None and self._supervision.shadow is not None:
+            self._supervision.shadow.reload(classify)
+
     def _tell_pause(self, hold: Hold | None) -> None:
         self.chronicle.paused(hold.reason if hold is not None else None)
 
@@ -226,6 +256,13 @@ class Assembly:
         said = problem or "shared"
         self.health.set("redis", Status.DEGRADED if problem else Status.OK, said)
         self.metrics.state_backend(up=problem is None)
+
+
+def _learning(settings: ClassifySettings, model: Model | None) -> Learning | None:
+    """Return a learning period, unless the model knows this network already."""
+    if model is not None and model.local:
+        return None
+    return Learning(settings.training_events, settings.medium)
 
 
 def respond_settings(settings: Settings) -> RespondSettings:

@@ -19,7 +19,6 @@ from ai_suricata.backend import (
     blocks_elsewhere,
     describe_source,
 )
-from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.config.change import change
 from ai_suricata.control.address import socket_path
 from ai_suricata.control.server import ControlServer
@@ -41,6 +40,7 @@ from ai_suricata.telemetry.systemd import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ai_suricata.classify.model import Model
     from ai_suricata.config.settings import Settings
     from ai_suricata.core.verdict import Verdict
     from ai_suricata.pipeline import Pipeline
@@ -250,19 +250,17 @@ class Daemon:
                 log.error("wrong setting; the settings stay as they were", problem=problem)
             return
         self.settings = found.settings
-        self._apply(self._pipeline)
+        model = await asyncio.to_thread(self.assembly.promoted)  # loads an artifact
+        self._apply(self._pipeline, model)
         if {"LOG_LEVEL", "LOG_FORMAT"}.intersection(found.taken):
             configure(self.settings.telemetry)
         log.info("configuration read again", changed=list(found.taken))
         if found.later:
             log.warning("changed settings that need a restart", settings=list(found.later))
 
-    def _apply(self, pipeline: Pipeline) -> None:
+    def _apply(self, pipeline: Pipeline, model: Model | None) -> None:
         settings = self.settings
-        analysis = pipeline.analysis
-        analysis.classifier = Classifier(settings.classify, analysis.classifier.model)
-        if self.assembly.bystanders is not None:
-            self.assembly.bystanders.harmless = settings.classify.medium
+        self.assembly.reload(pipeline.analysis, settings.classify, model)
         pipeline.responder.reload(respond_settings(settings), fixed(settings))
 
     def _give_up(self) -> None:

@@ -17,6 +17,7 @@ from ai_suricata.core.errors import StateError
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.respond.sharing import Sharing
 from ai_suricata.sink.announce import Announcer
+from ai_suricata.sink.model import ModelCard
 from ai_suricata.sink.overview import Overview
 from ai_suricata.state.base import Changes, Snapshot
 from ai_suricata.state.clients import connect
@@ -28,6 +29,7 @@ from ai_suricata.state.redis.cache import RedisMetricsCache, RedisTopSources
 from ai_suricata.state.redis.keys import Keys
 from ai_suricata.state.redis.lease import RedisLease
 from ai_suricata.state.redis.ledger import RedisLedger
+from ai_suricata.state.redis.metadata import RedisModelMetadata
 from ai_suricata.state.redis.notifier import RedisNotifier
 from ai_suricata.state.row import Rows
 from ai_suricata.training import Training
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ai_suricata.classify.estimator import Model
+    from ai_suricata.classify.model import Model
     from ai_suricata.config.settings import Settings
     from ai_suricata.core.clock import Clock
     from ai_suricata.pipeline import Companion
@@ -126,6 +128,10 @@ class Exchange:
         """Keep what `read` returns in the metrics cache, for seconds at a time."""
         cache = RedisMetricsCache(self.client, self.keys)
         return Overview(cache, self.instance, read)
+
+    def describe(self, read: Callable[[], Mapping[str, str]]) -> ModelCard:
+        """Tell all who look which model serves: `read` returns its fields."""
+        return ModelCard(RedisModelMetadata(self.client, self.keys), self.instance, read)
 
     def _heard(self, part: str, problem: str | None) -> None:
         self._problems[part] = problem

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
-from ai_suricata.analysis import Analysis
+from ai_suricata.analysis import Analysis, localised, shipped
 from ai_suricata.classify.ensemble import Classifier
 from ai_suricata.classify.learning import Learning
 from ai_suricata.core.timestamp import MICROSECONDS
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from ai_suricata.classify.estimator import Model
+    from ai_suricata.analysis import Observer
+    from ai_suricata.classify.model import Model
     from ai_suricata.config.settings import Settings
     from ai_suricata.core.verdict import Verdict
 
@@ -62,9 +63,10 @@ class Replay:
     """Runs files through the analysis and the policy; nothing is sent anywhere."""
 
     def __init__(self, settings: Settings, model: Model | None = None) -> None:
-        """`model`: serves from the first event on; without one, a learning period comes first."""
+        """`model`: serves from the first event on; without one, the shipped one learns as well."""
         self.settings = settings
-        self._model = model
+        self._learns = model is None
+        self._model = model if model is not None else shipped()
         home = {
             "NEVER_BLOCK": settings.respond.never_block,
             "home network": settings.features.home_net,
@@ -76,9 +78,10 @@ class Replay:
         """Begin anew: private addresses mean other hosts in another file."""
         settings = self.settings
         classifier = Classifier(settings.classify, self._model)
-        period = settings.classify.training_events
-        learning = Learning(period) if self._model is None else None
+        classify = settings.classify
+        learning = Learning(classify.training_events, classify.medium) if self._learns else None
         self._analysis = Analysis(Extractor(settings.features), classifier, learning)
+        self._begin_report()
 
     def file(self, path: Path, progress: Callable[[int], None] = lambda _bytes: None) -> FileReport:
         """Replay one file, plain or gzip'd. `progress` is told how many bytes of it are read.
@@ -89,18 +92,36 @@ class Replay:
 
     def batches(self, batches: Iterable[list[bytes]]) -> FileReport:
         """Replay batches of lines, wherever they come from; raises what their source raises."""
-        report = FileReport()
-        worst: dict[str, SourceReport] = {}
+        self._begin_report()
         for lines in batches:
-            result = self._analysis.lines(lines)
-            report.events += result.events.total()
-            for reason, count in result.rejected.items():
-                report.rejected[reason] = report.rejected.get(reason, 0) + count
-            for verdict in result.verdicts:
-                self._take(worst, verdict)
+            self.take(lines)
+        return self.report()
+
+    def take(self, lines: Iterable[bytes]) -> None:
+        """Replay one batch of lines."""
+        result = self._analysis.lines(lines)
+        report = self._report
+        report.events += result.events.total()
+        for reason, count in result.rejected.items():
+            report.rejected[reason] = report.rejected.get(reason, 0) + count
+        for verdict in result.verdicts:
+            self._take(self._worst, verdict)
+
+    def report(self) -> FileReport:
+        """Return what came of the lines since the last report."""
+        report, worst = self._report, self._worst
+        self._begin_report()
         self._summarise(worst)
         report.sources = sorted(worst.values(), key=_order)
         return report
+
+    def observe(self, observer: Observer) -> None:
+        """Hand what is scored to an observer too, until `forget`."""
+        self._analysis.observers.append(observer)
+
+    def _begin_report(self) -> None:
+        self._report = FileReport()
+        self._worst: dict[str, SourceReport] = {}
 
     def _take(self, worst: dict[str, SourceReport], verdict: Verdict) -> None:
         report = worst.setdefault(verdict.address, SourceReport(verdict))
@@ -124,18 +145,22 @@ class Replay:
 
 
 def learn(settings: Settings, files: Iterable[Path]) -> Model:
-    """Return a model of all events of the files. Raises ValueError where they hold none."""
+    """Return the shipped model with what is usual in all events of the files.
+
+    Raises ValueError where they hold none.
+    """
     size = settings.source.batch_size
     return learn_batches(settings, chain.from_iterable(eve_batches(path, size) for path in files))
 
 
 def learn_batches(settings: Settings, batches: Iterable[list[bytes]]) -> Model:
     """Return a model of batches of lines, as `learn`."""
-    learning = Learning(_FOR_EVER)
-    analysis = Analysis(Extractor(settings.features), Classifier(settings.classify), learning)
+    learning, model = Learning(_FOR_EVER, settings.classify.medium), shipped()
+    classifier = Classifier(settings.classify, model)
+    analysis = Analysis(Extractor(settings.features), classifier, learning)
     for lines in batches:
         analysis.lines(lines)
-    return learning.train()
+    return localised(model, learning)
 
 
 def eve_batches(

@@ -18,7 +18,7 @@ from ai_suricata.core.errors import ArtifactError, StateError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ai_suricata.classify.estimator import Model
+    from ai_suricata.classify.model import Model
     from ai_suricata.state.shared import Grant, Lease
 
 log = structlog.get_logger(__name__)

@@ -23,6 +23,7 @@ from ai_suricata.state.local import (
     LocalAlertStore,
     LocalLease,
     LocalMetricsCache,
+    LocalModelMetadata,
     LocalNotifier,
     LocalRateLimiter,
     LocalTopSources,
@@ -32,6 +33,7 @@ from ai_suricata.state.redis.cache import RedisMetricsCache, RedisTopSources
 from ai_suricata.state.redis.keys import Keys
 from ai_suricata.state.redis.lease import RedisLease
 from ai_suricata.state.redis.limiter import RedisRateLimiter
+from ai_suricata.state.redis.metadata import RedisModelMetadata
 from ai_suricata.state.redis.notifier import RedisNotifier
 from fakes.redis_process import wait_until
 from fakes.redis_servers import cluster, fake, sentinel, standalone_tls, valkey
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
         AlertStore,
         Lease,
         MetricsCache,
+        ModelMetadata,
         Notifier,
         RateLimiter,
         TopSources,
@@ -68,6 +71,7 @@ class Shared:
     limiter: RateLimiter
     lease: Lease
     notifier: Notifier
+    metadata: ModelMetadata
 
 
 class Backend(Protocol):
@@ -108,6 +112,7 @@ class LocalBackend:
                 LocalRateLimiter(),
                 LocalLease(self.clock),
                 self.notifier,
+                LocalModelMetadata(),
             )
         return self._shared
 
@@ -174,6 +179,7 @@ class RedisBackend:
             RedisRateLimiter(client, keys),
             RedisLease(client, keys),
             RedisNotifier(client, quiet=0.2, patience=1.0),
+            RedisModelMetadata(client, keys),
         )
 
     async def listeners(self, channel: str) -> int:

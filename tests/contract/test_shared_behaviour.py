@@ -275,6 +275,21 @@ async def test_rows_of_another_version_are_left_out(backend: RedisBackend) -> No
     assert (0, 0) == (len(found.own), len(found.foreign))
 
 
+async def test_rows_that_name_another_layout_are_left_out(backend: RedisBackend) -> None:
+    """Even where they are as wide as ours: each names the layout that it was written with."""
+    one = await made(backend)
+    one.see(*(eve.alert(at=n) for n in range(3)))
+    assert await one.save()
+    key = one.keys.behaviour(ADDRESS)
+    row = await one.client.hget(key, "row:one")
+    assert isinstance(row, bytes)
+    await one.client.hset(key, "row:two", row[:16][::-1] + row[16:])
+    await one.client.hset(key, "row:three", row)
+
+    found = await one.store.fetch([ADDRESS])
+    assert (1, 1) == (len(found.own), len(found.foreign))
+
+
 async def test_a_mark_that_is_none_is_told_with_its_remedy(backend: RedisBackend) -> None:
     """It is not overwritten."""
     one = await made(backend)

@@ -27,7 +27,7 @@ from ai_suricata.state.base import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ai_suricata.classify.estimator import Model
+    from ai_suricata.classify.model import Model
     from ai_suricata.config.settings import Settings
     from ai_suricata.core.verdict import Verdict
 

@@ -18,6 +18,7 @@ from benchmarks.enforce_outcome import Outcome, report
 from benchmarks.enforce_proof import Audit, Figures, added, by_kind, kill_times
 from benchmarks.enforce_traffic import BEFORE, attackers, before, deciding, stamped
 
+from ai_suricata.classify import artifact
 from ai_suricata.core.address import parse_address
 from ai_suricata.core.verdict import Action
 from fakes import eve
@@ -54,12 +55,16 @@ def test_a_short_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("attacker", ["45.0.1.7", "2a0e:a::7"])
-def test_the_last_line_alone_decides(attacker: str) -> None:
-    """All lines before it leave an attacker below every table; it makes a block of him."""
-    analysis = eve.analysis()
+@pytest.mark.parametrize("later", [0.0, 30.0])
+def test_the_last_line_alone_decides(attacker: str, later: float) -> None:
+    """All lines before it leave an attacker below every table; it makes a block of him.
+
+    The shipped model judges, as it does in the daemon; the line may come half a minute later.
+    """
+    analysis = eve.analysis(model=artifact.default())
     lines = before(attacker)
     first = analysis.lines(lines).verdicts
-    last = analysis.lines([stamped(deciding(attacker), time.time())]).verdicts
+    last = analysis.lines([stamped(deciding(attacker), time.time() + later)]).verdicts
 
     assert BEFORE == len(lines)
     assert set() == {verdict.action for verdict in first} & {Action.BLOCK, Action.RATE_LIMIT}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 START = 1_700_000_010.0
 ATTACKER, SCANNER, CLIENT, SERVER = "203.0.113.9", "198.51.100.7", "192.0.2.77", "10.0.0.5"
+CLIENTS = (CLIENT, "192.0.2.78", "192.0.2.79", "192.0.2.80")
 HOME = ("--home-net", "10.0.0.0/8")
 REAL_SERVER, REAL_CLIENT, REAL_HOME = "192.0.2.5", "198.18.0.77", ("--home-net", "192.0.2.0/24")
 """Where the lab's own network has its hosts."""
@@ -59,7 +60,7 @@ def rules(tmp_path: Path) -> Path:
 
 
 def traffic() -> list[Packet]:
-    """Return 100 seconds of a guesser, a port scanner and a client who reads."""
+    """Return 100 seconds of a guesser, a port scanner and clients who read."""
     packets: list[Packet] = []
     for number in range(100):
         at = START + number
@@ -67,8 +68,19 @@ def traffic() -> list[Packet]:
         packets += guess(30000 + number, at + 0.1).packets
         packets += Connection(SCANNER, 40000, SERVER, 1000 + number, at).refuse().packets
         if not number % 10:
-            packets += http(CLIENT, 50000 + number, SERVER, "/index.html", at).packets
+            for place, client in enumerate(CLIENTS):
+                packets += visit(client, 50000 + number, at + 2 * place).packets
     return sorted(packets)
+
+
+def visit(client: str, port: int, at: float) -> Connection:
+    """Return a visit: a page and what belongs to it, over one connection."""
+    connection = Connection(client, port, SERVER, 80, at).open()
+    for target, size in (("/index.html", 1200), ("/style.css", 700), ("/logo.png", 1300)):
+        question = f"GET {target} HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: lab\r\n\r\n"
+        answer = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n" + size * "x"
+        connection.exchange(question.encode("ascii"), answer.encode("ascii"))
+    return connection.close()
 
 
 def guess(port: int, at: float) -> Connection:
@@ -166,9 +178,11 @@ def test_a_folder_of_captures_gives_the_verdicts_of_its_eve_json(
     text = assert_same_verdicts(folder_of(tmp_path / "pcaps", traffic()), rules, kept)
     found = {source["ip"]: source for source in map(json.loads, text.splitlines())}
 
-    assert {ATTACKER: "BLOCK", SCANNER: "RATE_LIMIT", CLIENT: "IGNORE"} == {
-        address: source["action"] for address, source in found.items()
-    }
+    assert {
+        ATTACKER: "BLOCK",
+        SCANNER: "RATE_LIMIT",
+        **dict.fromkeys(CLIENTS, "IGNORE"),
+    } == {address: source["action"] for address, source in found.items()}
     assert (200, 0) == (found[ATTACKER]["alerts"], found[SCANNER]["alerts"])
 
 
@@ -182,7 +196,9 @@ def test_a_connection_that_crosses_captures_stays_one(tmp_path: Path, rules: Pat
     flows = [event for event in events_of(tmp_path / "parts.json") if "tcp" in event]
 
     assert expected == found
-    assert 310 == len([event for event in flows if event["event_type"] == "flow"])
+    assert 300 + 10 * len(CLIENTS) == len(
+        [event for event in flows if event["event_type"] == "flow"]
+    )
 
 
 def test_real_traffic_that_was_captured_gives_the_verdicts_of_its_eve_json(
@@ -381,7 +397,7 @@ def test_rules_that_are_missing_or_bad_are_told(tmp_path: Path, rules: Path) -> 
     none = tmp_path / "none.rules"
     none.write_text("alert what is this\n")
     code, out, err = outcome("replay", *HOME, "--rules", none, capture)
-    assert (0, 3) == (code, len(out.splitlines()))
+    assert (0, 2 + len(CLIENTS)) == (code, len(out.splitlines()))
     assert "can't use 1 of its rules" in err
     assert "Suricata has no rules, so there are no alerts" in err
 
@@ -402,7 +418,7 @@ def test_a_capture_that_breaks_off_is_listed_and_told(tmp_path: Path, rules: Pat
     capture.write_bytes(content[: len(content) // 2])
     code, out, err = outcome("replay", *HOME, "--rules", rules, capture)
 
-    assert (1, 3) == (code, len(out.splitlines()))
+    assert (1, 2 + len(CLIENTS)) == (code, len(out.splitlines()))
     assert f"ai-suricata: {capture} was damaged, and read only up to there: truncated" in err
 
 
@@ -416,7 +432,7 @@ def test_a_broken_capture_of_a_folder_is_told_by_its_name(tmp_path: Path, rules:
     (folder / "begun.pcap").touch()
     code, out, err = outcome("replay", *HOME, "--rules", rules, folder)
 
-    assert (1, 3) == (code, len(out.splitlines()))
+    assert (1, 2 + len(CLIENTS)) == (code, len(out.splitlines()))
     assert f"{folder}/capture-2.pcap was damaged" in err
     assert "passed over, without a packet: begun.pcap" in err
 

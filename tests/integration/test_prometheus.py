@@ -187,6 +187,8 @@ def feed(metrics: Metrics) -> None:
     feed_response(metrics)
     metrics.flush(0.02, ok=True)
     metrics.model("m", 5000)
+    metrics.drift({"overall": 0.3, "score": 0.2}, {"event_rate": 0.4})
+    metrics.shadow(rows=100, disagreements={"block_added": 1, "level_lower": 2})
     metrics.queue("classify", 1)
 
 

@@ -12,6 +12,7 @@ from ai_suricata.analysis import MOST_SAMPLES
 from ai_suricata.core.event import Rejection
 from ai_suricata.core.verdict import Level, Verdict
 from fakes import eve
+from fakes import model as fake
 
 _SCAN = [eve.refused(at=n * 0.5, port=n) for n in range(1, 200)]
 
@@ -254,8 +255,31 @@ def test_whoever_waits_for_the_model_is_told_once() -> None:
     told: list[str] = []
     found = eve.analysis(eve.settings(TRAINING_EVENTS="100"), learn=True)
     found._trained = [lambda model: told.append(model.version)]
-    found.lines([eve.line(record) for record in _SCAN])
-    found.lines([eve.line(record) for record in _SCAN])
+    records = [eve.line(eve.flow(f"203.0.113.{n}", at=n)) for n in range(120)]
+    found.lines(records)
+    found.lines(records)
 
     assert found.classifier.model is not None
     assert [found.classifier.model.version] == told
+
+
+def test_too_few_sources_leave_the_model_that_serves() -> None:
+    """One host and its habits are no network; the shipped forest goes on."""
+    found = eve.analysis(eve.settings(TRAINING_EVENTS="100"), learn=True, model=fake.trained())
+    found.lines([eve.line(eve.flow(eve.WORKSTATION, eve.PEER, at=n)) for n in range(1000)])
+
+    assert found.learning is None
+    assert found.classifier.model is fake.trained()
+
+
+def test_a_served_model_learns_what_is_usual_here() -> None:
+    """From the first event it judges; after the period its forest is of this network."""
+    found = eve.analysis(eve.settings(TRAINING_EVENTS="100"), learn=True, model=fake.trained())
+    records = [eve.line(eve.flow(f"203.0.113.{n}", at=n)) for n in range(120)]
+    versions = [verdict.model_version for verdict in found.lines(records).verdicts]
+
+    assert [fake.trained().version] * 100 == versions[:100]
+    assert found.classifier.model is not None
+    assert {f"{fake.trained().version}+{found.classifier.model.novelty.version}"} == (
+        set(versions[100:])
+    )

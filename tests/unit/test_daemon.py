@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
 from ai_suricata import daemon as module
 from ai_suricata.assembly import protection_of
 from ai_suricata.backend import stored_ledger
+from ai_suricata.classify.artifact import dump
+from ai_suricata.classify.estimator import fit
+from ai_suricata.classify.model import unlabelled
+from ai_suricata.classify.store import ModelStore, Origin
 from ai_suricata.config.load import load
 from ai_suricata.core.decision import Table
 from ai_suricata.core.errors import ConfigError, StateError
 from ai_suricata.core.position import files_of
+from ai_suricata.core.schema import FEATURES
 from ai_suricata.daemon import Daemon
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.firewall.dry_run import DryRun
@@ -236,7 +243,7 @@ async def test_a_model_is_learned_stored_and_served_again(tmp_path: Path) -> Non
     (tmp_path / "eve.json").write_bytes(b"".join(line + b"\n" for line in lines))
     first = daemon_in(tmp_path, TRAINING_EVENTS="100")
     async with running(first):
-        await until((tmp_path / "state/model.zip").exists)
+        await until((tmp_path / "state/models/active").exists, 60.0)
         await until(lambda: 0 == first.lag())
 
     second = daemon_in(tmp_path, TRAINING_EVENTS="100")
@@ -248,24 +255,76 @@ async def test_a_model_is_learned_stored_and_served_again(tmp_path: Path) -> Non
 
 async def test_a_model_that_is_damaged_is_told_and_learned_anew(tmp_path: Path) -> None:
     """The daemon does its work meanwhile."""
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state/model.zip").write_bytes(b"damaged")
+    store = ModelStore(tmp_path / "state/models")
+    store.folder.mkdir(parents=True)
+    entry = store.add(unlabelled(fit(np.ones((5, len(FEATURES))))), Origin.LEARNED, 0.0)
+    store.promote(entry.name)
+    (tmp_path / "state/models/0001.model").write_bytes(b"damaged")
     daemon = daemon_in(tmp_path)
     with capture_logs() as told:
         async with running(daemon):
             pass
 
-    assert "the stored model is not used; a new one is learned" in [t["event"] for t in told]
+    problems = [t["problem"] for t in told if t["event"] == "the chosen model is not used"]
+    assert ["model 1 is not what was stored: its bytes have changed"] == problems
 
 
 async def test_a_model_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     """Learning anew would replace it: the remedy is somebody else's."""
-    (tmp_path / "state" / "model.zip").mkdir(parents=True)
+    (tmp_path / "state/models/active").mkdir(parents=True)
 
-    with pytest.raises(
-        StateError, match=r"model\.zip can't be read \(Is a directory\); let this user"
-    ):
+    with pytest.raises(StateError, match=r"models/active can't be read: Is a directory; grant"):
         await daemon_in(tmp_path).run()
+
+
+async def test_a_promoted_model_serves_with_the_next_reload(tmp_path: Path) -> None:
+    """Without a restart; one that does not know this network begins to learn it."""
+    store = ModelStore(tmp_path / "state/models")
+    store.folder.mkdir(parents=True)
+    local = unlabelled(fit(np.ones((5, len(FEATURES)))))
+    foreign = replace(local, version="elsewhere", local=False)
+    for model in (local, foreign):
+        store.add(model, Origin.IMPORTED, 0.0)
+    store.promote("1")
+    daemon = Daemon(settings_in(tmp_path), reload=lambda: settings_in(tmp_path))
+    async with running(daemon):
+        pipeline = daemon._pipeline
+        assert pipeline is not None
+        assert (local.version, None) == (
+            pipeline.analysis.classifier.version,
+            pipeline.analysis.learning,
+        )
+        store.promote("2")
+        await daemon.reload()
+        assert "elsewhere" == pipeline.analysis.classifier.version
+        assert pipeline.analysis.learning is not None
+        store.rollback()
+        await daemon.reload()
+        assert local.version == pipeline.analysis.classifier.version
+        assert pipeline.analysis.learning is None
+
+
+async def test_a_shadow_model_scores_beside_and_is_told(tmp_path: Path) -> None:
+    """In /health and the metrics; the verdicts stay those of the model that serves."""
+    (tmp_path / "eve.json").write_bytes(LOGINS)
+    calm = unlabelled(fit(np.ones((5, len(FEATURES)))))
+    (tmp_path / "shadow.model").write_bytes(dump(replace(calm, version="the-shadow")))
+    daemon = daemon_in(tmp_path, SHADOW_MODEL=str(tmp_path / "shadow.model"))
+    async with running(daemon):
+        await until(lambda: 0 == daemon.lag())
+        detail = daemon.health.snapshot()["parts"]["shadow model"]["detail"]
+        rendered = daemon.metrics.render().decode()
+
+    assert detail.startswith("the-shadow is scored beside: of ")
+    assert "suricata_ai_shadow_rows_total 0.0" not in rendered
+
+
+async def test_a_shadow_model_that_does_not_fit_stops_the_start(tmp_path: Path) -> None:
+    """It is a wrong setting, and its name is told."""
+    daemon = daemon_in(tmp_path, SHADOW_MODEL=str(tmp_path / "none.model"))
+
+    with pytest.raises(ConfigError, match=r"SHADOW_MODEL: .*none.model does not exist"):
+        await daemon.run()
 
 
 async def test_places_of_another_source_are_kept_while_it_is_not_in_use(tmp_path: Path) -> None:

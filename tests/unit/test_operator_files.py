@@ -141,6 +141,13 @@ def test_the_response_has_a_row_of_its_own() -> None:
     assert set() == expected - shown
 
 
+def test_the_models_have_a_row_of_their_own() -> None:
+    """Whether the traffic is still what they were made from, and what the shadow would do."""
+    shown = set(re.findall(r"suricata_ai_(\w+)", json.dumps(row("Models"))))
+
+    assert {"feature_drift", "shadow_disagreements_total", "shadow_rows_total"} == shown
+
+
 def test_the_dashboard_uses_the_datasource_that_is_provisioned() -> None:
     """Panels find their data without a click."""
     (expected,) = re.findall(
@@ -181,7 +188,7 @@ def test_every_alert_says_what_to_do() -> None:
     """Each rule has a severity, a summary and a description."""
     rules = text("prometheus/alerts.yml").split("- alert: ")[1:]
 
-    assert 11 == len(rules)
+    assert 12 == len(rules)
     assert all(
         f"{word}:" in rule for rule in rules for word in ("severity", "summary", "description")
     )

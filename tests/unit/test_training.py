@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from ai_suricata import training as module
 from ai_suricata.classify.artifact import dump, load
-from ai_suricata.classify.estimator import Model, fit
+from ai_suricata.classify.estimator import fit
+from ai_suricata.classify.model import Model, unlabelled
 from ai_suricata.core.clock import ManualClock
 from ai_suricata.core.errors import StateError
 from ai_suricata.core.schema import FEATURES
@@ -38,7 +39,7 @@ LEASE = 15.0
 def made(seed: int) -> Model:
     """Return a small model."""
     rows = np.random.default_rng(seed).poisson(2.0, (120, len(FEATURES)))
-    return fit(rows.astype(np.float64))
+    return unlabelled(fit(rows.astype(np.float64)))
 
 
 FIRST, SECOND = made(1), made(2)

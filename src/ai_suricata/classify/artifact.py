@@ -1,8 +1,11 @@
 """A model as a file: what serves must be what was trained.
 
-The file is a zip of `model.json` (what the model is, and the digest of the rest) and
-`forest.skops`. skops stores arrays and parameters and loads only the types named here: no pickle
+The file is a zip of `model.json` (what the model is, and the digests of the rest) and
+`parts.skops`. skops stores arrays and parameters and loads only the types named here: no pickle
 is ever loaded (skops.readthedocs.io, "Secure persistence").
+
+`digest` goes over arrays and parameters in a fixed order: two files of one model differ, since a
+zip holds times and skops the order in which it met things.
 """
 
 from __future__ import annotations
@@ -10,23 +13,49 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from importlib.metadata import version as version_of
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from ai_suricata.classify.estimator import Model, Usual
+from ai_suricata.classify import storage
+from ai_suricata.classify.vectors import SCALING
 from ai_suricata.core.errors import ArtifactError
 from ai_suricata.core.schema import FEATURE_NAMES, SCHEMA_DIGEST
+from ai_suricata.core.verdict import PATTERN_NAMES
 
 if TYPE_CHECKING:
-    from sklearn.ensemble import IsolationForest
+    from ai_suricata.classify.model import Model
 
-_METADATA, _FOREST = "model.json", "forest.skops"
-_TRUSTED = {"sklearn.tree._tree.Tree"}
-"""The one type of a forest that skops does not trust by itself: its arrays of nodes."""
-FORMAT = 1
+_METADATA, _PARTS = "model.json", "parts.skops"
+_TRUSTED = frozenset(
+    {
+        "sklearn.tree._tree.Tree",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    }
+)
+"""The types that skops does not trust by itself: arrays of nodes, both of them."""
+_MOST_BYTES = 64 << 20
+"""Of one part, unpacked: a small file can claim to hold anything."""
+_DAMAGED = (
+    zipfile.BadZipFile,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+)
+"""What a zip or a JSON that was cut off or changed ends in."""
+DEFAULT = "default.model"
+FORMAT = 2
+LABELS = ("normal", "attack")
+"""What 0 and 1 mean."""
 
 
 class Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,36 +65,48 @@ class Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str
     schema: str
     features: tuple[str, ...]
-    middle: float
-    top: float
-    median: tuple[float, ...]
-    high: tuple[float, ...]
+    labels: tuple[str, ...]
+    patterns: tuple[str, ...]
+    scaling: str
     rows: int
-    forest_digest: str
-    """Hex BLAKE2b of the forest's bytes."""
+    trained_at: str
+    data_digest: str
+    local: bool
+    figures: dict[str, float]
+    libraries: dict[str, str]
+    """Those that made it, with their versions: trees of another one may answer otherwise."""
+    digest: str
+    """Of arrays and parameters, as `digest` returns it."""
+    parts_digest: str
+    """Hex BLAKE2b of the bytes of the parts."""
 
 
 def dump(model: Model) -> bytes:
     """Return the artifact of a model."""
     from skops.io import dumps  # noqa: PLC0415 - loads scikit-learn
 
-    forest = dumps(model.forest)
+    parts = dumps(storage.stored(model))
     metadata = Metadata(
         format=FORMAT,
         version=model.version,
         schema=SCHEMA_DIGEST,
         features=FEATURE_NAMES,
-        middle=model.middle,
-        top=model.top,
-        median=tuple(model.usual.median.tolist()),
-        high=tuple(model.usual.high.tolist()),
+        labels=LABELS,
+        patterns=PATTERN_NAMES,
+        scaling=SCALING,
         rows=model.rows,
-        forest_digest=_digest(forest),
+        trained_at=model.trained_at,
+        data_digest=model.data_digest,
+        local=model.local,
+        figures=model.figures,
+        libraries=_libraries(),
+        digest=digest(model),
+        parts_digest=_digest(parts),
     )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_METADATA, msgspec.json.encode(metadata))
-        archive.writestr(_FOREST, forest)
+        archive.writestr(_PARTS, parts)
     return buffer.getvalue()
 
 
@@ -73,59 +114,96 @@ def load(content: bytes) -> Model:
     """Return the model of an artifact. Raises `ArtifactError` with the check that failed."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            metadata = msgspec.json.decode(archive.read(_METADATA), type=Metadata)
-            forest = archive.read(_FOREST)
-    except (zipfile.BadZipFile, KeyError, EOFError, msgspec.DecodeError, zlib.error) as error:
+            metadata = msgspec.json.decode(_read(archive, _METADATA), type=Metadata)
+            parts = _read(archive, _PARTS)
+    except _DAMAGED as error:
         raise ArtifactError(f"this is no model artifact, or a damaged one: {error}") from error
-    _check(metadata, forest)
-    return Model(
-        forest=_forest(forest),
-        middle=metadata.middle,
-        top=metadata.top,
-        usual=Usual(np.array(metadata.median), np.array(metadata.high)),
-        rows=metadata.rows,
-        version=metadata.version,
-    )
+    _check(metadata, parts)
+    model = _restored(metadata, parts)
+    if digest(model) != metadata.digest:
+        raise _misfit("its arrays are not those that were stored")
+    return model
 
 
-def _check(metadata: Metadata, forest: bytes) -> None:
+def metadata_of(content: bytes) -> Metadata:
+    """Return what an artifact says that it is, loading no part; raises `ArtifactError`."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return msgspec.json.decode(_read(archive, _METADATA), type=Metadata)
+    except _DAMAGED as error:
+        raise ArtifactError(f"this is no model artifact, or a damaged one: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def default() -> Model:
+    """Return the model that ships with the program; raises `ArtifactError` where it can't serve."""
+    return load(shipped())
+
+
+def shipped() -> bytes:
+    """Return the artifact that ships with the program; raises `ArtifactError` without one."""
+    try:
+        return (files("ai_suricata.classify") / DEFAULT).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"the shipped model is not there: {error}") from error
+
+
+def digest(model: Model) -> str:
+    """Return the hex BLAKE2b over arrays and parameters, which the same training gives again."""
+    total = blake2b(digest_size=16)
+    for name, array in storage.arrays(model):
+        plain = np.ascontiguousarray(array)
+        total.update(f"{name} {plain.dtype.str} {plain.shape};".encode())
+        total.update(plain.tobytes())
+    return total.hexdigest()
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > _MOST_BYTES:
+        raise ArtifactError(f"the model artifact claims {name} of over {_MOST_BYTES >> 20} MiB")
+    return archive.read(name)
+
+
+def _check(metadata: Metadata, parts: bytes) -> None:
     wrong = {
         f"format {metadata.format}, this version reads {FORMAT}": metadata.format != FORMAT,
         f"feature schema {metadata.schema}, this version serves {SCHEMA_DIGEST}": (
             metadata.schema != SCHEMA_DIGEST
         ),
         "features in another order": metadata.features != FEATURE_NAMES,
-        "its forest is not the one that was stored": metadata.forest_digest != _digest(forest),
-        "its scale runs backwards": not metadata.middle < metadata.top,
-        "usual values of another number of features": (
-            {len(metadata.median), len(metadata.high)} != {len(FEATURE_NAMES)}
+        f"labels {metadata.labels}, not {LABELS}": metadata.labels != LABELS,
+        "other patterns": metadata.patterns != PATTERN_NAMES,
+        f"scaling {metadata.scaling!r}, not {SCALING!r}": metadata.scaling != SCALING,
+        f"made by {_told(metadata.libraries)}, here is {_told(_libraries())}": (
+            metadata.libraries != _libraries()
         ),
+        "its parts are not the ones that were stored": metadata.parts_digest != _digest(parts),
     }
     for problem, found in wrong.items():
         if found:
-            raise ArtifactError(f"the model artifact does not fit: {problem}; train a new one")
+            raise _misfit(problem)
 
 
-def _forest(content: bytes) -> IsolationForest:
-    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - loads scikit-learn
-
+def _restored(metadata: Metadata, parts: bytes) -> Model:
     try:
-        forest = _loaded(content)
+        return storage.restored(
+            _loaded(parts),
+            version=metadata.version,
+            rows=metadata.rows,
+            trained_at=metadata.trained_at,
+            data_digest=metadata.data_digest,
+            local=metadata.local,
+            figures=metadata.figures,
+        )
     except ArtifactError:
         raise
     # skops takes the shape of what it reads for granted: a damaged file ends in whatever error
     # its own code comes upon first.
     except Exception as error:
-        raise ArtifactError(f"the model artifact holds no forest: {error}") from error
-    if not isinstance(forest, IsolationForest):
-        raise ArtifactError("the model artifact holds something that is no isolation forest")
-    width = getattr(forest, "n_features_in_", 0)  # only a trained one has it
-    if width != len(FEATURE_NAMES):
-        raise ArtifactError(f"the forest takes {width} features, not {len(FEATURE_NAMES)}")
-    return forest
+        raise ArtifactError(f"the model artifact holds no model: {error}") from error
 
 
-def _loaded(content: bytes) -> object:
+def _loaded(content: bytes) -> Any:  # noqa: ANN401 - checked by `storage`, field by field
     from skops.io import get_untrusted_types, loads  # noqa: PLC0415 - loads scikit-learn
 
     strange = sorted(set(get_untrusted_types(data=content)) - _TRUSTED)
@@ -133,8 +211,20 @@ def _loaded(content: bytes) -> object:
         raise ArtifactError(
             f"the model artifact holds types that no model needs: {', '.join(strange)}"
         )
-    loaded: object = loads(content, trusted=sorted(_TRUSTED))
-    return loaded
+    return loads(content, trusted=sorted(_TRUSTED))
+
+
+def _misfit(problem: str) -> ArtifactError:
+    return ArtifactError(f"the model artifact does not fit: {problem}; train a new one")
+
+
+def _libraries() -> dict[str, str]:
+    """Return the version of scikit-learn without its last place: fixes change no tree."""
+    return {"scikit-learn": ".".join(version_of("scikit-learn").split(".")[:2])}
+
+
+def _told(libraries: dict[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(libraries.items()))
 
 
 def _digest(content: bytes) -> str:

@@ -46,7 +46,20 @@ def _nothing(vectors: Vectors) -> NDArray[np.float64]:
 
 def _mostly_failed(v: Vectors) -> NDArray[np.float64]:
     """Lower a scan's score where most connections succeed: busy clients meet closed ports."""
-    return np.interp(v["failed_ratio"], [0.1, 0.5], [0.3, 1.0])
+    return np.interp(v["failed_ratio"], [0.1, 0.5], [0.2, 1.0])
+
+
+def _mostly_failed_today(v: Vectors) -> NDArray[np.float64]:
+    """Lower a slow scan's score in the same way, by the day that it took."""
+    return np.interp(v["day_failed_ratio"], [0.1, 0.5], [0.2, 1.0])
+
+
+def _seldom_busy(v: Vectors) -> NDArray[np.float64]:
+    """Lower a sweep's score by hundreds of connections that succeeded in the day.
+
+    A host behind which people work has bad minutes, in which all that it calls is gone.
+    """
+    return np.interp(v["day_flows"] * (1.0 - v["day_failed_ratio"]), [100, 1000], [1.0, 0.3])
 
 
 def _port_scan(v: Vectors) -> NDArray[np.float64]:
@@ -55,7 +68,7 @@ def _port_scan(v: Vectors) -> NDArray[np.float64]:
     )
     day = v["day_failed_ports"] / np.maximum(v["day_failed_destinations"], 1.0)
     slow = ramp(day, (12, 0.3), (24, 0.5), (50, 0.7), (120, 0.85), (250, 1.0))
-    return np.maximum(recent * _mostly_failed(v), slow * _mostly_failed(v))
+    return np.maximum(recent * _mostly_failed(v), slow * _mostly_failed_today(v))
 
 
 def _port_scan_proven(v: Vectors) -> NDArray[np.float64]:
@@ -68,7 +81,8 @@ def _network_scan(v: Vectors) -> NDArray[np.float64]:
     )
     day = v["day_failed_destinations"] / np.maximum(v["day_failed_ports"], 1.0)
     slow = ramp(day, (25, 0.3), (50, 0.5), (100, 0.7), (200, 0.85), (400, 1.0))
-    return np.maximum(recent, slow) * _mostly_failed(v)
+    recent = recent * _mostly_failed(v) * _seldom_busy(v)
+    return np.maximum(recent, slow * _mostly_failed_today(v))
 
 
 def _mostly_denied(v: Vectors) -> NDArray[np.bool_]:
@@ -114,12 +128,29 @@ def _web_scan(v: Vectors) -> NDArray[np.float64]:
     return mostly * ramp(breadth, (10, 0.3), (20, 0.5), (40, 0.7), (70, 0.85), (150, 1.0))
 
 
+def _beaconing(v: Vectors) -> NDArray[np.float64]:
+    # Updates, mail and monitoring come in step as well, so steps alone never go beyond LOW. Among
+    # many other connections they say less.
+    steps = ramp(v["day_beats"], (12, 0.3), (40, 0.38), (120, 0.45))
+    return steps * np.interp(v["day_beat_ratio"], [0.02, 0.2], [0.3, 1.0])
+
+
 def _signatures(alerts: NDArray[np.float64], distinct: NDArray[np.float64]) -> NDArray[np.float64]:
     # One signature may be wrong about a client, however often it says so; several rarely are.
     weight = np.minimum(alerts, 10.0) + 3.0 * distinct
     capped = np.where(distinct >= 2, 1.0, 0.65)  # noqa: PLR2004 - one signature, or several
     score = ramp(weight, (4, 0.3), (8, 0.45), (14, 0.7), (20, 0.85), (30, 1.0))
     return np.minimum(score, capped) * (distinct >= 1)
+
+
+def _unasked(v: Vectors) -> NDArray[np.float64]:
+    """Score two signatures that hardly ever err about somebody who was never served.
+
+    A client on whom signatures are wrong has asked for something, and was answered.
+    """
+    several = (v["attack_signatures"] >= 2) & (v["trusted_alerts"] >= 2)  # noqa: PLR2004 - several
+    served = v["day_proven_flows"] + v["http_requests"] > 0
+    return np.where(several & ~served, ramp(v["trusted_alerts"], (2, 0.8), (6, 1.0)), 0.0)
 
 
 PATTERNS = (
@@ -160,10 +191,17 @@ PATTERNS = (
     ),
     Pattern(
         "attack_signature",
-        lambda v: _signatures(v["attack_alerts"], v["attack_signatures"]),
+        lambda v: np.maximum(_signatures(v["attack_alerts"], v["attack_signatures"]), _unasked(v)),
         lambda v: _signatures(v["proven_attack_alerts"], v["proven_attack_signatures"]),
         "attack signatures: {attack_alerts:.0f} alerts of {attack_signatures:.0f} signatures in "
         "10 minutes, {proven_attack_alerts:.0f} of them inside completed handshakes",
+    ),
+    Pattern(
+        "beaconing",
+        _beaconing,
+        _beaconing,
+        "beaconing: {day_beats:.0f} small connections to one peer outside at equal intervals in "
+        "the day, {day_beat_ratio:.0%} of {day_proven_flows:.0f} completed ones",
     ),
 )
 

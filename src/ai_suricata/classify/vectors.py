@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+SCALING = "log1p float32"
+"""Names what `scaled` does; an artifact that was trained on another scaling is refused."""
+
+
 class Vectors:
     """A matrix (rows, len(FEATURES)) whose columns are asked for by feature name."""
 
@@ -37,3 +41,11 @@ def ramp(values: NDArray[np.float64], *steps: tuple[float, float]) -> NDArray[np
     """Map values to scores, linear between the (value, score) steps, 0 below half of the first."""
     (first, _), xs, ys = steps[0], [x for x, _ in steps], [y for _, y in steps]
     return np.interp(values, [first / 2, *xs], [0.0, *ys])
+
+
+def scaled(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return log(1 + value), for counts that run from one to millions (see `SCALING`).
+
+    The precision is that of scikit-learn's trees, so that training and serving round alike.
+    """
+    return np.log1p(np.maximum(np.ascontiguousarray(matrix), 0.0)).astype(np.float32)

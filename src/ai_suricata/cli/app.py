@@ -10,6 +10,8 @@ from ai_suricata.cli import (
     blocks,
     demo,
     doctor,
+    evaluate,
+    models,
     pause,
     replay,
     run,
@@ -33,9 +35,11 @@ app.command("check-config")(settings.check_config)
 app.command()(doctor.doctor)
 app.command()(replay.replay)
 app.command()(train.train)
+app.command()(evaluate.evaluate)
 app.command()(demo.demo)
 app.add_typer(blocks.app, name="blocks")
 app.add_typer(allow.app, name="allow")
+app.add_typer(models.app, name="models")
 app.command()(pause.pause)
 app.command()(pause.resume)
 app.add_typer(alerts.app, name="alerts")

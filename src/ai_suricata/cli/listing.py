@@ -68,7 +68,9 @@ def write_table(
     from ai_suricata.core.text import visible, visible_lines
 
     console = Console()
-    width = console.width if console.is_terminal else _WIDE
+    if not console.is_terminal:
+        console = Console(width=_WIDE)  # `print` takes no more than the console has
+    width = console.width
     narrow = width < _NARROW
     shown = [i for i, name in enumerate(columns) if not (narrow and name in spared)]
     table = Table(
@@ -83,4 +85,4 @@ def write_table(
         style = STYLE_OF_LEVEL.get(row[columns.index(level)], "") if level else ""
         cells = [*(visible(row[i]) for i in shown[:-1]), visible_lines(row[shown[-1]])]
         table.add_row(*map(Text, cells), style=style)
-    console.print(table, width=width)
+    console.print(table)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ai_suricata.cli.artifact import named
+from ai_suricata.cli.comparing import compare_recording
 from ai_suricata.cli.listing import Format, FormatOption, chosen, write_lines, write_table
 from ai_suricata.cli.outcome import ConfigFile, Exit, fail, settings_of
 from ai_suricata.cli.recording import (
@@ -20,9 +22,14 @@ from ai_suricata.cli.recording import (
 )
 
 if TYPE_CHECKING:
-    from ai_suricata.classify.estimator import Model
+    from collections.abc import Callable
+
     from ai_suricata.cli.recording import Recording
+    from ai_suricata.config.settings import Settings
     from ai_suricata.replay import FileReport, Replay, SourceReport
+
+    Look = Callable[[Recording, Format], bool]
+    """Lists one recording; returns whether it was one of events, read to its end."""
 
 _MOST_ROWS = 50
 
@@ -34,7 +41,20 @@ def replay(
     home_net: Annotated[
         str, typer.Option(help="HOME_NET for these files: networks, with commas between.")
     ] = "",
-    model: Annotated[Path | None, typer.Option(help="A model artifact (see `train`).")] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The model: default, active, a number of `models list`, or an artifact's path.",
+        ),
+    ] = "",
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="NAME NAME",
+            help="Two models, named as with --model: list what only one would have blocked.",
+        ),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep what was learned from file to file.")
     ] = False,
@@ -57,21 +77,51 @@ def replay(
     the order of the files' last change. What it writes lies in TMPDIR until the end. It orders its
     records anew in each run: with --keep-eve, a run can be repeated to the digit.
 
-    Exit codes: 0 done, 1 a file could not be read or held no event, 2 an argument is wrong.
+    With --compare, two models judge the same events; listed are the sources that one would have
+    blocked and the other not, then those with another level, and at the end the counts.
+
+    Exit codes: 0 done, whether two models differ or not, 1 a file could not be read or held no
+    event, 2 an argument is wrong or a model does not fit.
 
     Example: ai-suricata replay --home-net 192.0.2.0/24 samples/lab.json.gz
     """
+    if model and compare:
+        fail(
+            Exit.USAGE, "--model and --compare exclude each other; name both models with --compare"
+        )
     settings = settings_of(config, **({"HOME_NET": home_net} if home_net else {}))
     found = recordings(files, settings, suricata_config, rules)
     if keep_eve_as is not None:
         keep_eve(found, keep_eve_as)
-    from ai_suricata.replay import Replay
-
-    runner = Replay(settings, _model(model))
+    look = (
+        _comparing(settings, compare, keep=keep)
+        if compare
+        else _replaying(settings, model, keep=keep)
+    )
     with ended_in_order():
-        broken = [one for one in found if not _one(runner, one, chosen(output), keep=keep)]
+        broken = [one for one in found if not look(one, chosen(output))]
     if broken:
         raise typer.Exit(Exit.FAILED)
+
+
+def _replaying(settings: Settings, model: str, *, keep: bool) -> Look:
+    from ai_suricata.replay import Replay
+
+    runner = Replay(settings, named(settings, model) if model else None)
+    return lambda recording, output: _one(runner, recording, output, keep=keep)
+
+
+def _comparing(settings: Settings, names: tuple[str, str], *, keep: bool) -> Look:
+    from ai_suricata.comparison import Comparison
+
+    comparison = Comparison(settings, named(settings, names[0]), named(settings, names[1]))
+
+    def look(recording: Recording, output: Format) -> bool:
+        if not keep:
+            comparison.forget()
+        return compare_recording(comparison, recording, names, output)
+
+    return look
 
 
 def _one(runner: Replay, recording: Recording, output: Format, *, keep: bool) -> bool:
@@ -143,15 +193,3 @@ def as_object(path: Path, source: SourceReport) -> dict[str, Any]:
         "last_seen": format_timestamp(source.last_seen) if source.events else None,
         "reasons": list(verdict.reasons),
     }
-
-
-def _model(path: Path | None) -> Model | None:
-    if path is None:
-        return None
-    from ai_suricata.classify.artifact import load
-    from ai_suricata.core.errors import ArtifactError
-
-    try:
-        return load(path.read_bytes())
-    except (OSError, ArtifactError) as error:
-        fail(Exit.USAGE, f"{path}: {error}")

@@ -17,7 +17,8 @@ def run(config: ConfigFile = None) -> None:
     """Follow eve.json, and block attackers where the settings say so, until SIGTERM.
 
     SIGHUP reads the configuration again: thresholds, durations, NEVER_BLOCK, AUTO_BLOCK and the
-    log's settings take effect at once; the log names those that need a restart.
+    log's settings take effect at once, and a model that was promoted serves; the log names the
+    settings that need a restart.
 
     Exit codes: 0 stopped as asked, 1 could not go on, 2 a setting is wrong.
 

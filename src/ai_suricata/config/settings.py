@@ -76,6 +76,18 @@ class ClassifySettings(Group):
         "evidence that a forged packet could have made (UDP, ICMP, TCP without a completed "
         "handshake) alone lowers BLOCK to RATE_LIMIT",
     )
+    model_path: Path | None = setting(
+        "MODEL_PATH",
+        None,
+        "model artifact that serves; empty: the one that `ai-suricata models promote` chose, or "
+        "the shipped one",
+    )
+    shadow_model: str = setting(
+        "SHADOW_MODEL",
+        "",
+        "model that is scored beside the one that serves and does nothing: `default`, a number "
+        "that `models list` shows, or the path of an artifact; empty: none",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

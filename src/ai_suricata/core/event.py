@@ -73,6 +73,14 @@ class Http(msgspec.Struct, gc=False):
     http_method: str | None = None
     url: str | None = None
     status: _Count | None = None
+    http_user_agent: str | None = None
+
+
+class DnsQuery(msgspec.Struct, gc=False):
+    """What is asked for."""
+
+    rrname: str | None = None
+    rrtype: str | None = None
 
 
 class Dns(msgspec.Struct, gc=False):
@@ -80,6 +88,10 @@ class Dns(msgspec.Struct, gc=False):
 
     type: str = ""
     rcode: str | None = None
+    rrname: str | None = None
+    rrtype: str | None = None
+    queries: list[DnsQuery] | None = None
+    """Suricata 8 writes what is asked for here, and not beside the type."""
 
 
 class Ftp(msgspec.Struct, gc=False):

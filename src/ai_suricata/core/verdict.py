@@ -43,8 +43,9 @@ PATTERN_NAMES = (
     "denial_of_service",
     "web_scan",
     "attack_signature",
+    "beaconing",
 )
-"""What `classify.patterns` recognises, in its order."""
+"""What `classify.patterns` recognises, in its order. New ones go to the end: rows store numbers."""
 
 
 class Verdict(msgspec.Struct, frozen=True):

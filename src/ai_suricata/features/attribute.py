@@ -52,7 +52,7 @@ INFORMATION = frozenset(
 
 _DNS_PORTS = frozenset({53, 853, 5353})
 _WELL_KNOWN = 1024
-_MOST_RESOLVERS = 4096
+_MOST_RESOLVERS = 1024
 
 
 class Attribution:

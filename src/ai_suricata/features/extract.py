@@ -9,9 +9,11 @@ import numpy as np
 
 from ai_suricata.core.timestamp import parse_timestamp
 from ai_suricata.features.attribute import Attribution
-from ai_suricata.features.derive import derive
-from ai_suricata.features.evidence import gather
+from ai_suricata.features.derive import Reading, derive, read, vectors
+from ai_suricata.features.gap import space
+from ai_suricata.features.gather import gather
 from ai_suricata.features.home import HomeNetwork
+from ai_suricata.features.memory import Memory
 from ai_suricata.features.schedule import waves
 from ai_suricata.features.table import Table, summaries
 from ai_suricata.features.twin import Twins
@@ -60,6 +62,7 @@ class Extractor:
         self.home = HomeNetwork((*settings.home_net, *own))
         self.attribution = Attribution(self.home)
         self.twins = Twins(self.home)
+        self.memory = Memory()
         self.table = Table(settings.max_sources)
 
     def attribute(self, events: Iterable[Event]) -> list[Parties | None]:
@@ -80,11 +83,11 @@ class Extractor:
         `parties`: as `attribute` returned them for these events, where that was asked before.
         """
         parts: list[Points] = []
-        counted: list[tuple[Event, int, Party]] = []
+        counted: list[tuple[Event, int, Parties]] = []
         for event, pair in zip(events, parties or self.attribute(events), strict=True):
             if pair is None:
                 continue
-            owner, other = pair
+            owner = pair[0]
             row = self.table.find(owner.address, home=owner.home)
             if row is None:
                 # What waits must be counted before rows go: it may be what keeps a row warm.
@@ -92,7 +95,7 @@ class Extractor:
                 counted = []
                 self.table.evict()
                 row = self.table.find(owner.address, home=owner.home)
-            counted.append((event, row, other))  # type: ignore[arg-type]  # evict made room
+            counted.append((event, row, pair))  # type: ignore[arg-type]  # evict made room
         parts.append(self._count(counted))
         return _joined(parts)
 
@@ -109,7 +112,11 @@ class Extractor:
             clock=clock,
             rows=rows,
             gone=tuple(self.table.gone),
-            notes={_RESOLVERS: tuple(self.attribution.export()), _TWINS: self.twins.export()},
+            notes={
+                _RESOLVERS: tuple(self.attribution.export()),
+                _TWINS: self.twins.export(),
+                **self.memory.export(),
+            },
             facts=summaries(rows) if facts else (),
         )
 
@@ -122,20 +129,28 @@ class Extractor:
         self.table.restore(snapshot.rows, snapshot.clock)
         self.attribution.restore(snapshot.notes.get(_RESOLVERS, ()))
         self.twins.restore(snapshot.notes.get(_TWINS, ()))
+        self.memory.restore(snapshot.notes)
 
-    def _count(self, counted: list[tuple[Event, int, Party]]) -> Points:
+    def _count(self, counted: list[tuple[Event, int, Parties]]) -> Points:
         """Apply events wave by wave, and take the vectors of those who are due after each."""
         if not counted:
             return _NO_POINTS
         rows = np.array([row for _, row, _ in counted], dtype=np.int64)
         times = np.array([event.time for event, _, _ in counted], dtype=np.int64)
-        evidence = gather([event for event, _, _ in counted], [other for _, _, other in counted])
+        events, parties = [event for event, _, _ in counted], [pair for _, _, pair in counted]
+        evidence = gather(events, parties, self.memory)
+        space(self.table.columns, rows, times, evidence)
         due: list[int] = []
-        vectors: list[NDArray[np.float64]] = []
-        for wave in waves(self.table, rows, times):
-            self.table.apply(rows, times, np.array(wave.chosen, dtype=np.int64), evidence)
-            due.extend(wave.scored)
-            vectors.append(derive(self.table.columns, rows[np.array(wave.scored, dtype=np.int64)]))
+        readings: list[Reading] = []
+        found = [
+            (np.array(wave.chosen, dtype=np.int64), wave.scored)
+            for wave in waves(self.table, rows, times)
+        ]
+        marks = evidence.marks_of([chosen for chosen, _ in found])
+        for (chosen, scored), marked in zip(found, marks, strict=True):
+            self.table.apply(rows, times, chosen, evidence, marked)
+            due.extend(scored)
+            readings.append(read(self.table.columns, rows[np.array(scored, dtype=np.int64)]))
         self.table.clock += len(counted)
         order = np.argsort(np.array(due, dtype=np.int64), kind="stable")
         ordered = np.array(due, dtype=np.int64)[order]
@@ -144,7 +159,7 @@ class Extractor:
             home=self.table.columns.home[rows[ordered]],
             times=times[ordered],
             written=np.array([_written(counted[i][0]) for i in ordered.tolist()], np.int64),
-            matrix=np.concatenate(vectors)[order],
+            matrix=vectors(readings)[order],
         )
 
 

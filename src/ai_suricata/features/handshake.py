@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ai_suricata.core.event import Event
 
-_FIN, _SYN, _PSH, _ACK = 0x01, 0x02, 0x08, 0x10
+_FIN, _SYN, _RST, _PSH, _ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 _ESTABLISHED = frozenset(
     {"established", "fin_wait1", "fin_wait2", "close_wait", "last_ack", "time_wait", "closing"}
 )
@@ -52,6 +52,35 @@ def flow_failed(event: Event) -> bool:
             and (flow.pkts_toclient == 0 or flow.state == "new")
         )
     return flow.pkts_toclient == 0
+
+
+def flow_only_asked(event: Event) -> bool:
+    """Whether a failed TCP flow's opener sent nothing but its SYN, once or again.
+
+    So all its packets are of one size, and the mean is that size.
+    """
+    flow, tcp = event.flow, event.tcp
+    if event.proto != "TCP" or flow is None:
+        return False
+    if tcp is None:
+        # Each SYN has one RST; whoever leaves a connection half open sends one packet more.
+        return flow.pkts_toclient == 0 or flow.pkts_toserver <= flow.pkts_toclient
+    return _flags(tcp.tcp_flags_ts) & (_SYN | _FIN | _RST | _ACK) == _SYN
+
+
+def flow_answered(event: Event) -> bool:
+    """Whether the asked side offers what was asked for: SYN+ACK on TCP, any answer on UDP.
+
+    Nobody but the host that is asked can answer, so this does not depend on the opener's address.
+    """
+    flow, tcp = event.flow, event.tcp
+    if flow is None or flow.pkts_toclient == 0:
+        return False
+    if event.proto != "TCP":
+        return True
+    if tcp is None:
+        return flow_proven(event)
+    return bool(_flags(tcp.tcp_flags_tc) & _SYN)
 
 
 def alert_proven(event: Event) -> bool:

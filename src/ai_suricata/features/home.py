@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_BROADCAST = 255  # the last byte of the broadcast address of most networks
+
+
 class Party(NamedTuple):
     """One side of an event."""
 
@@ -44,5 +47,8 @@ class HomeNetwork:
             address = parse_address(text)
         except ValueError:
             return None
+        home = self.contains(address)
         group = address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255"
-        return Party(str(address), self.contains(address), group, zlib.crc32(address.packed))
+        if home and address.version == 4 and address.packed[-1] == _BROADCAST:  # noqa: PLR2004 - IPv4
+            group = True
+        return Party(str(address), home, group, zlib.crc32(address.packed))

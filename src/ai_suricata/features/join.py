@@ -82,6 +82,7 @@ def join(  # noqa: PLR0913, PLR0917 - two rows, and what is known of the first
     columns.slot[row] = slot
     columns.first_seen[row] = min(columns.first_seen[row], other.first_seen[at])
     columns.last_seen[row] = max(columns.last_seen[row], other.last_seen[at])
+    columns.last_flow[row] = max(columns.last_flow[row], other.last_flow[at])
     return Share(total, int(columns.recent_start[row]), int(columns.day_start[row]))
 
 

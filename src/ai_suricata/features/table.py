@@ -1,6 +1,6 @@
 """The behaviour of every known source address: one row each, in arrays side by side.
 
-An address costs the same however much it does (about 700 bytes and its name), and the table is
+An address costs the same however much it does (857 bytes and its name), and the table is
 bounded: when it is full, the rows that were touched longest ago go, a sixteenth at a time.
 """
 
@@ -18,6 +18,7 @@ from ai_suricata.core.behaviour import (
     RECENT_COUNTERS,
     RECENT_SECONDS,
     RECENT_SKETCHES,
+    SKETCH_STARTS,
     BehaviourSummary,
     Counter,
     Sketch,
@@ -44,7 +45,7 @@ _DAY_SLOTS = DAY_SECONDS * 1_000_000 // SLOT
 LONGEST_BACK = _DAY_SLOTS
 """Slots by which an event may lie before its source's latest: a long connection is told of when it
 ends. Where it lies further back, the latest one had a wrong time, and so have the windows."""
-_WORDS = 4  # 64 bits each
+_WORDS = SKETCH_STARTS[-1]
 _FIRST_ROWS = 1024
 _EVICTED_SHARE = 16
 _OVERFLOW_SHARE = 4
@@ -58,7 +59,7 @@ class Columns:
     counters: NDArray[np.int64]
     """(rows, len(Counter))"""
     sketches: NDArray[np.uint64]
-    """(rows, len(Sketch), 4): 256 bits each."""
+    """(rows, words of 64 bits): the sketches side by side."""
     first_seen: NDArray[np.int64]
     """Event time, microseconds."""
     last_seen: NDArray[np.int64]
@@ -69,6 +70,8 @@ class Columns:
     recent_first: NDArray[np.int64]
     """Earliest event time in the recent window."""
     day_start: NDArray[np.int64]
+    last_flow: NDArray[np.int64]
+    """Start of the flow that was told of last, microseconds; -1 before the first."""
     touched: NDArray[np.int64]
     """Number of the last event that touched the row, counted over all events."""
     home: NDArray[np.bool_]
@@ -82,13 +85,14 @@ class Columns:
         """Return arrays for `rows` rows that nothing is known of."""
         return cls(
             counters=np.zeros((rows, len(Counter)), np.int64),
-            sketches=np.zeros((rows, len(Sketch), _WORDS), np.uint64),
+            sketches=np.zeros((rows, _WORDS), np.uint64),
             first_seen=np.full(rows, _NEVER, np.int64),
             last_seen=np.full(rows, -1, np.int64),
             slot=np.full(rows, -1, np.int64),
             recent_start=np.full(rows, -1, np.int64),
             recent_first=np.full(rows, _NEVER, np.int64),
             day_start=np.full(rows, -1, np.int64),
+            last_flow=np.full(rows, -1, np.int64),
             touched=np.zeros(rows, np.int64),
             home=np.zeros(rows, np.bool_),
             score=np.zeros(rows, np.float64),
@@ -217,9 +221,11 @@ class Table:
         times: NDArray[np.int64],
         chosen: NDArray[np.int64],
         evidence: Evidence,
+        marks: NDArray[np.int64],
     ) -> None:
         """Add the evidence of the `chosen` events (ascending indices into `rows` and `times`).
 
+        `marks`: those of the chosen events, as (event, bit).
         All chosen events of one row lie in one slot of event time or before it: see `schedule`.
         """
         order = chosen[np.argsort(rows[chosen], kind="stable")]
@@ -236,7 +242,7 @@ class Table:
         column.last_seen[touched] = np.maximum(column.last_seen[touched], latest)
         column.recent_first[touched] = np.minimum(column.recent_first[touched], earliest)
         column.touched[touched] = self.clock + np.maximum.reduceat(order, starts)
-        self._mark(rows, chosen, evidence)
+        self._mark(rows, marks)
 
     def _turn(self, rows: NDArray[np.int64], slots: NDArray[np.int64]) -> None:
         """Move the rows to their new slots, and begin new windows where the old ones have ended."""
@@ -252,18 +258,11 @@ class Table:
         column.recent_start[over] = column.slot[over]
         column.day_start[day_over] = column.slot[day_over]
 
-    def _mark(self, rows: NDArray[np.int64], chosen: NDArray[np.int64], evidence: Evidence) -> None:
-        """Set the sketches' bits of the chosen events."""
-        if not evidence.marks:
-            return
-        wanted = np.zeros(len(rows), np.bool_)
-        wanted[chosen] = True
-        marks = evidence.marks_array()
-        mine = marks[wanted[marks[:, 0]]]
-        bits = np.left_shift(np.uint64(1), (mine[:, 2] & 63).astype(np.uint64))
-        np.bitwise_or.at(
-            self.columns.sketches, (rows[mine[:, 0]], mine[:, 1], mine[:, 2] >> 6), bits
-        )
+    def _mark(self, rows: NDArray[np.int64], marks: NDArray[np.int64]) -> None:
+        """Set bits of the sketches."""
+        if len(marks):
+            bits = np.left_shift(np.uint64(1), (marks[:, 1] & 63).astype(np.uint64))
+            np.bitwise_or.at(self.columns.sketches, (rows[marks[:, 0]], marks[:, 1] >> 6), bits)
 
     def note(self, verdicts: Iterable[Verdict]) -> None:
         """Keep the score and the patterns of each verdict with its row, for those who show it."""

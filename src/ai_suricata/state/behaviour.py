@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 _LEAST_SEGMENT = 64 * 1024 * 1024
 """Bytes below which compacting is not worth it."""
+_NO_ROWS = np.zeros((0, 0), np.uint8)
 _NAME = re.compile(r"behaviour\.(\d+)\.log")
 
 
@@ -74,16 +75,14 @@ class BehaviourLog:
         # A torn end stays as it is: what follows goes into a segment of its own.
         self._number = max(segments, default=0) + 1
         paths = list(segments.values())
-        head, last = _survey(paths)
+        head, last = self._survey(paths)
         if head is None:
             return None
-        if any(layout_of(path) not in {self._layout.digest, ""} for path in paths):
-            # The windows of another version mean something else; the position is still right.
+        if not all(map(self._is_ours, paths)):
             log.warning("behaviour of another version is left behind", folder=str(self._folder))
-            last = {}
         addresses: list[str] = []
         packed = np.zeros((len(last), self._layout.width), np.uint8)
-        for names, rows in _surviving(paths, last):
+        for names, rows in self._surviving(paths, last):
             packed[len(addresses) : len(addresses) + len(names)] = rows
             addresses += names
         columns = self._layout.unpack(packed)
@@ -123,15 +122,15 @@ class BehaviourLog:
 
     def _write(self, target: Path, paths: list[Path]) -> int:
         """Write what survives of `paths` as one segment; return its size."""
-        head, last = _survey(paths)
+        head, last = self._survey(paths)
         with target.open("wb") as file:
             file.write(header(self._layout.digest))
             if head is not None:
                 plain = Head(head.position, head.clock, notes=head.notes)
-                for addresses, rows in _surviving(paths, last):
+                for addresses, rows in self._surviving(paths, last):
                     file.write(encode(Record(plain, addresses, rows)))
                 # The last word is the latest position, whichever rows came last.
-                file.write(encode(Record(plain, [], np.zeros((0, 0), np.uint8))))
+                file.write(encode(Record(plain, [], _NO_ROWS)))
             file.flush()
             os.fsync(file.fileno())
             return file.tell()
@@ -151,27 +150,37 @@ class BehaviourLog:
             raise StateError(f"{self._folder} can't be read: {error.strerror}") from error
         return dict(sorted(found.items()))
 
+    def _survey(self, paths: Iterable[Path]) -> tuple[Head | None, dict[str, int]]:
+        """Return the last head, and for each address the number of the record with its last row."""
+        head: Head | None = None
+        last: dict[str, int] = {}
+        for number, record in enumerate(self._records(paths)):
+            head = record.head
+            for address in head.gone:
+                last.pop(address, None)
+            last.update(dict.fromkeys(record.addresses, number))
+        return head, last
 
-def _survey(paths: Iterable[Path]) -> tuple[Head | None, dict[str, int]]:
-    """Return the last head, and for each address the number of the record with its last row."""
-    head: Head | None = None
-    last: dict[str, int] = {}
-    for number, record in enumerate(_records(paths)):
-        head = record.head
-        for address in head.gone:
-            last.pop(address, None)
-        last.update(dict.fromkeys(record.addresses, number))
-    return head, last
+    def _surviving(
+        self, paths: Iterable[Path], last: dict[str, int]
+    ) -> Iterator[tuple[list[str], Packed]]:
+        """Yield rows that no later record replaces: a second reading, so that few are in memory."""
+        for number, record in enumerate(self._records(paths)):
+            chosen = [i for i, name in enumerate(record.addresses) if last.get(name) == number]
+            if chosen:
+                yield [record.addresses[i] for i in chosen], record.rows[chosen]
 
+    def _records(self, paths: Iterable[Path]) -> Iterator[Record]:
+        """Yield all records, those of another version without their rows.
 
-def _surviving(paths: Iterable[Path], last: dict[str, int]) -> Iterator[tuple[list[str], Packed]]:
-    """Yield the rows that no later record replaces: a second reading, so that few are in memory."""
-    for number, record in enumerate(_records(paths)):
-        chosen = [i for i, address in enumerate(record.addresses) if last.get(address) == number]
-        if chosen:
-            yield [record.addresses[i] for i in chosen], record.rows[chosen]
+        The windows of another version mean something else; its position is still right. Segments
+        of both stand side by side until the next compaction, which must not mix them up.
+        """
+        for path in paths:
+            ours = self._is_ours(path)
+            for record in records(path):
+                yield record if ours else Record(record.head, [], _NO_ROWS)
 
-
-def _records(paths: Iterable[Path]) -> Iterator[Record]:
-    for path in paths:
-        yield from records(path)
+    def _is_ours(self, path: Path) -> bool:
+        """Whether a segment's rows are of this version; one cut short in its header has none."""
+        return layout_of(path) in {self._layout.digest, ""}

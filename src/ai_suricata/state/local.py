@@ -45,6 +45,21 @@ class LocalMetricsCache:
         self._kept[name] = (self._clock.now() + seconds, msgspec.json.encode(value))
 
 
+class LocalModelMetadata:
+    """Implements `ModelMetadata`."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] = {}
+
+    async def tell(self, fields: Mapping[str, str]) -> None:
+        """Replace what is known, as a whole."""
+        self._fields = dict(fields)
+
+    async def read(self) -> dict[str, str]:
+        """Return what was told last; empty where nothing was."""
+        return dict(self._fields)
+
+
 class LocalTopSources:
     """Implements `TopSources`."""
 

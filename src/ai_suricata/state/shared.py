@@ -27,6 +27,18 @@ class MetricsCache(Protocol):
         ...
 
 
+class ModelMetadata(Protocol):
+    """What is known of the model that serves: version, when it was trained, figures."""
+
+    async def tell(self, fields: Mapping[str, str]) -> None:
+        """Replace what is known, as a whole."""
+        ...
+
+    async def read(self) -> dict[str, str]:
+        """Return what was told last; empty where nothing was."""
+        ...
+
+
 class TopSources(Protocol):
     """The addresses with the most alerts, bounded."""
 

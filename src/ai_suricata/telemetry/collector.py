@@ -54,10 +54,10 @@ class Ranking(Collector):
         self._meaning = meaning
         self._label = label
         self._limit = limit
-        self._rows: tuple[tuple[str, int], ...] = ()
+        self._rows: tuple[tuple[str, float], ...] = ()
         registry.register(self)
 
-    def set(self, rows: Iterable[tuple[str, int]]) -> None:
+    def set(self, rows: Iterable[tuple[str, float]]) -> None:
         """Replace the list by the greatest of `rows`."""
         ordered = sorted(rows, key=lambda row: row[1], reverse=True)
         self._rows = tuple(ordered[: self._limit])

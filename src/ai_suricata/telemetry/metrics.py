@@ -1,7 +1,8 @@
 """What Prometheus is told. Names are a contract with the dashboards of those who run this.
 
 The methods speak of batches, verdicts and blocks; what that does to which series is known here
-alone, and of the response in `telemetry.response`. One thread writes, another renders.
+alone, of the response in `telemetry.response`, and of the models in `telemetry.detection`. One
+thread writes, another renders.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from prometheus_client import Info
 from ai_suricata.core.clock import SystemClock
 from ai_suricata.core.verdict import Action, Level
 from ai_suricata.telemetry.collector import OTHER, Labels, Ranking
-from ai_suricata.telemetry.response import ResponseMetrics
+from ai_suricata.telemetry.detection import DetectionMetrics
 from ai_suricata.telemetry.series import PREFIX, WORDS
 from ai_suricata.telemetry.window import SPAN, Window
 
@@ -39,7 +40,7 @@ _BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 _FLUSH_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-class Metrics(ResponseMetrics):
+class Metrics(DetectionMetrics):
     """All metrics of one daemon, in a registry of its own."""
 
     def __init__(self, clock: Clock | None = None) -> None:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from ai_suricata.classify.ensemble import Classifier
-from ai_suricata.classify.estimator import Model, fit
+from ai_suricata.classify.estimator import fit
+from ai_suricata.classify.model import Model, proven, unlabelled
 from ai_suricata.core.schema import FEATURES, INDEX
 from ai_suricata.core.verdict import ACTION_OF_LEVEL, Action, Level
 from fakes import eve
+from fakes import model as fake
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ai_suricata.core.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
     """Return a model of a quiet network."""
     random = np.random.default_rng(5)
-    return fit(random.poisson(1.0, (300, len(FEATURES))).astype(np.float64))
+    return unlabelled(fit(random.poisson(1.0, (300, len(FEATURES))).astype(np.float64)))
 
 
 def test_each_level_has_its_action() -> None:
@@ -102,13 +110,13 @@ def test_what_is_unusual_is_told_with_its_value_and_what_is_usual(model: Model) 
     found = max(result.verdicts, key=lambda verdict: verdict.score)
 
     assert Level.LOW == found.level
-    assert found.reasons[0].startswith("unusual on this network (anomaly ")
-    assert "usually up to" in found.reasons[0]
+    assert "most unusual: " in found.reasons[0]
+    assert "usually " in found.reasons[0]
     assert max(result.anomalies) > 0.8
 
 
-def test_several_faint_traces_are_told_as_such() -> None:
-    """Three patterns below what is worth naming can come to LOW together."""
+def test_several_faint_traces_have_a_reason_too() -> None:
+    """Patterns below what is worth naming can come to LOW together."""
     matrix = np.zeros((1, len(FEATURES)))
     for name, value in (("login_attempts", 7.9), ("ports_per_destination", 5.9)):
         matrix[0, INDEX[name]] = value
@@ -119,7 +127,7 @@ def test_several_faint_traces_are_told_as_such() -> None:
 
     assert Level.LOW == found[0].level
     assert () == found[0].patterns
-    assert found[0].reasons[0].startswith("several faint traces: 0 failed ports")
+    assert "7.9" in found[0].reasons[0]
 
 
 def test_severity_1_is_the_worst() -> None:
@@ -129,3 +137,48 @@ def test_severity_1_is_the_worst() -> None:
 
     assert {1: 1} == dict(severe.severities)
     assert {3: 1} == dict(slight.severities)
+
+
+def test_only_a_row_that_would_be_blocked_is_asked_what_is_proven() -> None:
+    """By the model, of the vector without what could have been forged."""
+    trained = fake.trained()
+    matrix = np.vstack([fake.vectors(5, 7), fake.guesses(fake.vectors(5, 8))])
+    found, _ = classified(trained, matrix)
+    scores, withstood = trained.score(matrix), trained.score(proven(matrix))
+
+    assert scores.tolist() == [verdict.score for verdict in found]
+    blocked = [n for n, verdict in enumerate(found) if verdict.level is Level.CRITICAL]
+    assert set(blocked) <= set(range(5, 10))
+    assert len(blocked) >= 3
+    assert [min(withstood[n], scores[n]) for n in blocked] == [
+        found[n].proven_score for n in blocked
+    ]
+
+
+def test_a_home_host_is_judged_without_the_vote() -> None:
+    """What a stranger would be blocked for is a LOG at most where no pattern speaks."""
+    trained = fake.trained()
+    matrix = fake.guesses(fake.vectors(5, 8))
+    matrix[:, [INDEX["login_attempts"], INDEX["day_login_attempts"]]] = 0
+    found, _ = classified(trained, matrix, home=True)
+
+    assert trained.score(matrix, np.ones(5, np.bool_)).tolist() == [one.score for one in found]
+
+
+def test_every_verdict_above_info_has_a_reason() -> None:
+    """Of strangers and of home hosts, with a labelled model and without."""
+    matrix = np.vstack([fake.vectors(5, 7), fake.guesses(fake.vectors(5, 8))])
+    for model in (None, fake.trained()):
+        for home in (False, True):
+            for verdict in classified(model, matrix, home=home)[0]:
+                assert bool(verdict.reasons) == (verdict.level > Level.INFO)
+
+
+def classified(
+    model: Model | None, matrix: NDArray[np.float64], *, home: bool = False
+) -> tuple[list[Verdict], NDArray[np.float64]]:
+    """Return the verdicts on some rows."""
+    count = len(matrix)
+    return Classifier(eve.settings().classify, model).classify(
+        [eve.STRANGER] * count, np.full(count, home), np.zeros(count, np.int64), matrix
+    )

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_suricata.classify.ensemble import Classifier, join
+from ai_suricata.classify.ensemble import Classifier
+from ai_suricata.classify.model import join
 from ai_suricata.classify.patterns import PATTERNS, combine
 from ai_suricata.classify.vectors import Vectors, ramp
 from ai_suricata.core.schema import FEATURES, INDEX
@@ -35,8 +36,10 @@ _DRIVEN = {
         "proven_attack_alerts": 2,
         "proven_attack_signatures": 1,
     },
+    "beaconing": {"day_beats": 1, "day_beat_ratio": 1, "day_proven_flows": 1},
 }
-_RATIOS = {"failed_ratio", "http_error_ratio"}
+_RATIOS = {"failed_ratio", "http_error_ratio", "day_beat_ratio"}
+_ATTACKS = [pattern for pattern in PATTERNS if pattern.name != "beaconing"]
 
 
 def vector(**values: float) -> NDArray[np.float64]:
@@ -68,7 +71,7 @@ def verdict_of(matrix: NDArray[np.float64]) -> Verdict:
     return verdicts_of(matrix)[0]
 
 
-@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)
+@pytest.mark.parametrize("pattern", _ATTACKS, ids=lambda pattern: pattern.name)
 def test_a_pattern_alone_reaches_every_level_from_info_to_critical(pattern: Pattern) -> None:
     """As the attack grows stronger, step by step, and never weaker in between."""
     found = verdicts_of(np.concatenate([driven(pattern, strength) for strength in range(700)]))
@@ -79,14 +82,24 @@ def test_a_pattern_alone_reaches_every_level_from_info_to_critical(pattern: Patt
     assert (0, 1) == (scores[0], scores[-1])
 
 
+def test_beaconing_alone_is_never_acted_on() -> None:
+    """Updates and monitoring come at equal intervals as well: they are noted, however many."""
+    (pattern,) = (pattern for pattern in PATTERNS if pattern.name == "beaconing")
+    found = verdicts_of(np.concatenate([driven(pattern, strength) for strength in range(700)]))
+    scores = [verdict.score for verdict in found]
+
+    assert {Level.INFO, Level.LOW} == {verdict.level for verdict in found}
+    assert sorted(scores) == scores
+
+
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)
 def test_a_pattern_is_named_with_its_numbers_once_it_is_recognised(pattern: Pattern) -> None:
     """Its reason says how much there was of what."""
     found = verdict_of(driven(pattern, 700))
 
     assert pattern.name == found.patterns[0]
-    assert pattern.name.replace("_", " ") in found.reasons[0]
-    assert any(digit in found.reasons[0] for digit in "123456789")
+    [words] = [each for each in found.reasons if each.startswith(pattern.name.replace("_", " "))]
+    assert any(digit in words for digit in "123456789")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +111,8 @@ def test_a_pattern_is_named_with_its_numbers_once_it_is_recognised(pattern: Patt
 )
 def test_a_slow_scan_reaches_critical_within_the_day(feature: str, other: str) -> None:
     """Over the day, where nothing stands out in ten minutes."""
-    rows = [vector(**{feature: count, other: 1, "failed_ratio": 1}) for count in range(500)]
+    failed = {other: 1, "failed_ratio": 1, "day_failed_ratio": 1}
+    rows = [vector(**{feature: count}, **failed) for count in range(500)]
     levels = [verdict.level for verdict in verdicts_of(np.concatenate(rows))]
 
     assert set(Level) == set(levels)
@@ -322,3 +336,22 @@ def test_an_attacker_is_critical_and_blocked_where_a_handshake_proves_who_it_is(
     assert (Level.CRITICAL, Action.BLOCK) == (unguarded.level, unguarded.action)
     assert found.score == unguarded.score
     assert "spoof guard" not in unguarded.reasons[-1]
+
+
+def test_two_trusted_signatures_about_one_who_was_never_served_are_an_attack() -> None:
+    """Of a client who was served, or with signatures that err, they are less."""
+    several = {"attack_alerts": 2, "attack_signatures": 2, "trusted_alerts": 2}
+    served = several | {"day_proven_flows": 1}
+    doubtful = several | {"trusted_alerts": 1.9}
+
+    assert Level.HIGH <= verdict_of(vector(**several)).level
+    assert Level.HIGH > verdict_of(vector(**served)).level
+    assert Level.HIGH > verdict_of(vector(**doubtful)).level
+
+
+@pytest.mark.parametrize("feature", ["day_failed_ports", "day_failed_destinations"])
+def test_a_busy_host_is_no_slow_scanner(feature: str) -> None:
+    """Most of what it asked for in the day was answered, though the last minutes all failed."""
+    busy = {feature: 100, "failed_ratio": 1, "day_failed_ratio": 0.1}
+
+    assert Level.LOW > verdict_of(vector(**busy)).level

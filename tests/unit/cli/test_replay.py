@@ -206,6 +206,17 @@ def test_train_takes_captures_and_eve_files_together(capture: Path, tmp_path: Pa
     assert "learned from" in said[0]
 
 
+def test_train_says_what_a_recording_of_suspects_lacks(tmp_path: Path) -> None:
+    """How many there are, and what to give instead; no model is written: exit code 1."""
+    attacks = written(tmp_path / "eve.json", [eve.login(at=n) for n in range(80)])
+    result = call("train", *HOME, "-o", tmp_path / "model.zip", attacks)
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "every source (1 in all) scored 0.50 (MEDIUM) or above" in result.stderr
+    assert "give a longer recording with ordinary clients in it" in result.stderr
+    assert not (tmp_path / "model.zip").exists()
+
+
 @pytest.mark.parametrize("command", ["replay", "train"])
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_stopped_ends_suricata_and_says_so(

@@ -73,6 +73,7 @@ def test_it_tells_why_since_when_and_by_what(folder: Path) -> None:
         "value": 40.0,
         "unit": "count",
         "meaning": "short sessions on a login port, and refused FTP passwords",
+        "forgeable": False,
     } in known["features"]
     assert set(FEATURES) == {feature["name"] for feature in known["features"]}
     assert ["requested", "enforced"] == [line["state"] for line in known["history"]]

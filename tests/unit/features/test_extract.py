@@ -95,6 +95,15 @@ def test_a_scan_signature_is_an_attack_whatever_its_class() -> None:
     assert tells_of_attack(alert)
 
 
+def test_scan_signature_that_names_a_crawler_is_no_attack() -> None:
+    """Search engines give their name; the class says that nothing is wrong with it."""
+    record = eve.alert(category="Not Suspicious Traffic", signature="ET SCAN Bing Webcrawler")
+    alert = eve.event(record).alert
+
+    assert alert is not None
+    assert not tells_of_attack(alert)
+
+
 def test_a_multicast_group_that_does_not_answer_is_no_failure() -> None:
     """Nobody is expected to answer."""
     groups = ["224.0.0.251", "ff02::fb", "255.255.255.255", "0.0.0.0"]
@@ -179,10 +188,18 @@ def test_points_come_in_the_order_of_the_events_that_made_them_due() -> None:
 
 def test_every_feature_is_moved_by_some_event() -> None:
     """A feature that is always 0 would be dead weight in the vector."""
+    agent, question = eve.http(), eve.dns(eve.STRANGER, eve.SERVER)
+    at_home = {"day_beats", "day_beat_ratio", "day_uploaded"}
+    ports = (22, 445, 3306, 5555, 80, 25, 5060, 4)  # one of each class but that of UDP
     strange = [
-        eve.refused(),
-        eve.silent(proto="UDP"),
-        eve.silent(proto="ICMP"),
+        *(eve.refused(port=port) for port in ports),
+        eve.silent(proto="UDP", port=123),
+        eve.silent(proto="ICMP", at=1),
+        eve.flow(tcp=eve.HALF_OPEN),
+        eve.flow(tcp=eve.SILENT, sent=(1, 58), received=(0, 0)),
+        eve.http(status=500, url="/../../etc/passwd"),
+        agent | {"http": agent["http"] | {"http_method": "PUT", "http_user_agent": "a"}},
+        question | {"dns": {"type": "query", "rrname": "a.example", "rrtype": "TXT"}},
         eve.login(),
         eve.ftp(),
         eve.alert(app_proto="http"),
@@ -194,9 +211,11 @@ def test_every_feature_is_moved_by_some_event() -> None:
         eve.other("ssh"),
         eve.other("anomaly", at=31),
     ]
-    found = observed(strange).matrix[-1]
+    beacon = [eve.flow(eve.WORKSTATION, eve.PEER, at=60 * n) for n in range(7)]
+    found, home = observed(strange).matrix[-1], observed(beacon).matrix[-1]
 
-    assert [] == [name for name in FEATURE_NAMES if found[INDEX[name]] == 0]
+    assert at_home == {name for name in FEATURE_NAMES if found[INDEX[name]] == 0}
+    assert [] == [name for name in at_home if home[INDEX[name]] == 0]
 
 
 def test_a_record_from_the_future_does_not_hold_the_windows_open() -> None:

@@ -47,3 +47,20 @@ def test_each_source_sends_a_few_packets() -> None:
 
     assert set(sources) == set(counts)
     assert {1, 2, 3} == set(counts.values())
+
+
+def test_datagram_is_whole() -> None:
+    """A forged datagram has the right lengths in both headers, and a header that sums to zero."""
+    packet = forger.datagram(RNG, SOURCE, TARGET, 53)
+    _, port, length, _ = struct.unpack_from("!HHHH", packet, 20)
+
+    assert (53, len(packet) - 20) == (port, length)
+    assert len(packet) == struct.unpack_from("!H", packet, 2)[0]
+    assert (socket.IPPROTO_UDP, 0) == (packet[9], forger.checksum(packet[:20]))
+
+
+def test_flood_of_datagrams_has_no_syn() -> None:
+    """A plan for UDP makes nothing else."""
+    sent = forger.packets(forger.FloodPlan([SOURCE], TARGET, 53, 1.0, 3, udp=True))
+
+    assert {socket.IPPROTO_UDP} == {packet[9] for packet in sent}

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLIENT = Actor("198.51.100.7", Label.BENIGN, Role.WEB_CLIENT, "asyncio")
-SCANNER = Actor("2001:db8:2::5", Label.MALICIOUS, Role.SYN_SCANNER, "nmap", handshake=False)
+SCANNER = Actor(
+    "2001:db8:2::5", Label.MALICIOUS, Role.SYN_SCANNER, "nmap", handshake=False, campaign="a-1"
+)
 
 
 def test_labels_read_as_they_were_written(tmp_path: Path) -> None:
@@ -28,8 +30,8 @@ def test_file_has_the_documented_columns(tmp_path: Path) -> None:
     write_labels(file, [SCANNER])
 
     assert [
-        "ip,label,role,handshake,tool",
-        "2001:db8:2::5,malicious,syn-scanner,no,nmap",
+        "ip,label,role,handshake,tool,campaign",
+        "2001:db8:2::5,malicious,syn-scanner,no,nmap,a-1",
     ] == file.read_text(encoding="ascii").splitlines()
 
 
@@ -46,3 +48,12 @@ def test_unknown_label_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="evil"):
         read_labels(file)
+
+
+def test_early_file_has_no_campaigns(tmp_path: Path) -> None:
+    """A file without that column is read as before."""
+    file = tmp_path / "labels.csv"
+    row = "198.51.100.7,benign,web-client,yes,asyncio"
+    file.write_text(f"ip,label,role,handshake,tool\n{row}\n", encoding="ascii")
+
+    assert {CLIENT.address: CLIENT} == read_labels(file)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from lab import sample
+from lab.estate import HOME_NET
 from lab.label import Actor, Label, Role, read_labels
-from lab.scenario import HOME_NET
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 SYN, RST, ACK = 0x02, 0x04, 0x10

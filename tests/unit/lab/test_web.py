@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from lab import web
+from lab import page, web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,16 +36,16 @@ async def status(request: bytes) -> bytes:
     return line[9:12]
 
 
-@pytest.mark.parametrize("page", web.PAGES)
-async def test_page_of_the_site_is_there(page: str) -> None:
+@pytest.mark.parametrize("path", [*page.PAGES, *page.ARCHIVE])
+async def test_page_of_the_site_is_there(path: str) -> None:
     """Every page that clients visit exists."""
-    assert OK == await status(f"GET {page} HTTP/1.1\r\n\r\n".encode())
+    assert OK == await status(f"GET {path} HTTP/1.1\r\n\r\n".encode())
 
 
-@pytest.mark.parametrize("page", [*web.BROKEN_LINKS, "/.env", "/wp-login.php"])
-async def test_page_that_is_not_there(page: str) -> None:
+@pytest.mark.parametrize("path", [*page.BROKEN_LINKS, "/.env", "/wp-login.php"])
+async def test_page_that_is_not_there(path: str) -> None:
     """Broken links and probes find nothing."""
-    assert NOT_FOUND == await status(f"GET {page} HTTP/1.1\r\n\r\n".encode())
+    assert NOT_FOUND == await status(f"GET {path} HTTP/1.1\r\n\r\n".encode())
 
 
 async def test_foreign_method_is_refused() -> None:
@@ -68,3 +68,14 @@ async def test_connection_serves_several_requests() -> None:
             length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
             await reader.readexactly(length)
             assert OK == head[9:12]
+
+
+async def test_long_body_is_read_to_its_end() -> None:
+    """An upload is taken whole, so that the next request on the connection is understood."""
+    body = bytes(300_000)
+    async with connection() as (reader, writer):
+        writer.write(b"PUT /upload/a HTTP/1.1\r\nContent-Length: 300000\r\n\r\n" + body)
+        writer.write(b"GET /.env HTTP/1.1\r\nConnection: close\r\n\r\n")
+        answers = await asyncio.wait_for(reader.read(), 5)
+
+    assert [OK, NOT_FOUND] == [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]]

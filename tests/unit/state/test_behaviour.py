@@ -150,6 +150,26 @@ async def test_rows_of_another_version_are_dropped_and_the_position_kept(tmp_pat
     assert (at(4), 4, 0) == (found.position, found.clock, len(found.rows))
 
 
+@pytest.mark.parametrize("least", [1, 10_000_000], ids=["compacted", "side by side"])
+async def test_an_upgrade_keeps_what_comes_after_it(tmp_path: Path, least: int) -> None:
+    """Rows of the new version stand beside those of the old, which nobody reads as new ones."""
+    old = Layout({**EMPTY, "more": np.zeros((0, 2), np.int32)})
+    before = changes(4, {"192.0.2.1": 1, "192.0.2.2": 2})
+    more = {**before.rows.columns, "more": np.full((2, 2), 7, np.int32)}
+    await BehaviourLog(tmp_path, old).save(
+        Changes(before.position, 4, Rows(before.rows.addresses, more), (), before.notes)
+    )
+    new = BehaviourLog(tmp_path, LAYOUT, least)
+    assert {} == values(await new.load())
+    await new.save(changes(9, {"192.0.2.2": 5}))
+    await new.close()
+    found = await BehaviourLog(tmp_path, LAYOUT).load()
+
+    assert found is not None
+    assert ({"192.0.2.2": 5}, at(9), 9) == (values(found), found.position, found.clock)
+    assert {"resolvers": ("9",)} == found.notes
+
+
 async def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     """The next flush tries again."""
     store = BehaviourLog(tmp_path, LAYOUT)

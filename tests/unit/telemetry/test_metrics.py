@@ -56,6 +56,7 @@ CONTRACT = [
     "state_backend_up",
     "state_flush_seconds",
     "model_info",
+    "feature_drift",
     "queue_depth",
 ]
 OWN = [
@@ -75,6 +76,8 @@ OWN = [
     "promotions_total",
     "put_back_total",
     "rulings_dropped_total",
+    "shadow_disagreements_total",
+    "shadow_rows_total",
     "source_losses_total",
     "state_kill_seconds",
     "states_killed_total",

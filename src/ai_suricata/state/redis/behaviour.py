@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+import structlog
 from redis.exceptions import WatchError
 
 from ai_suricata.core.errors import StateError
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from ai_suricata.state.clients import Client
     from ai_suricata.state.redis.keys import Keys
     from ai_suricata.state.row import Layout
+
+log = structlog.get_logger(__name__)
 
 TTL_LOW, TTL_MIDDLE, TTL_HIGH = 6 * 3600, 24 * 3600, 7 * 24 * 3600
 """Seconds that an address is kept after its last event, by its score."""
@@ -58,6 +61,7 @@ class RedisBehaviour:
         self._cluster = cluster
         self._row = f"row:{instance}"
         self._own = f"alerts:{instance}"
+        self._warned = False
 
     async def mark(self) -> Mark | None:
         """Return how far this instance has come, or None. Raises `StateError`."""
@@ -151,7 +155,7 @@ class RedisBehaviour:
         self, row: bytes, facts: BehaviourSummary
     ) -> Mapping[Any, bytes | str | int | float]:
         return {
-            self._row: zlib.compress(row, 1),
+            self._row: self._layout.digest.encode() + zlib.compress(row, 1),
             self._own: facts.alerts,
             "threat_score": round(facts.score, 6),
             "first_seen": facts.first_seen,
@@ -164,12 +168,19 @@ class RedisBehaviour:
         }
 
     def _rows(self, found: Sequence[tuple[str, bytes]]) -> Rows:
-        """Read rows of this layout; those of another version mean something else."""
+        """Read rows of this layout, which each names; those of another version mean another thing.
+
+        Versions run side by side while instances are upgraded one after the other.
+        """
+        digest = self._layout.digest.encode()
         kept: list[str] = []
         packed: list[bytes] = []
         for address, value in found:
+            if not value.startswith(digest):
+                self._leave_behind()
+                continue
             try:
-                row = zlib.decompress(value)
+                row = zlib.decompress(value[len(digest) :])
             except zlib.error:
                 continue
             if len(row) == self._layout.width:
@@ -177,6 +188,12 @@ class RedisBehaviour:
                 packed.append(row)
         array = np.frombuffer(b"".join(packed), np.uint8).reshape(len(kept), self._layout.width)
         return Rows(kept, self._layout.unpack(array))
+
+    def _leave_behind(self) -> None:
+        """Say it once, not once an address."""
+        if not self._warned:
+            self._warned = True
+            log.warning("behaviour of another version in Redis is left behind")
 
 
 def time_to_live(score: float) -> int:

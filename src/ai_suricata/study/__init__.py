@@ -1,0 +1,1 @@
+"""What detection is worth: labelled traffic, figures with intervals, baselines, training."""
