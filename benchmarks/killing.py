@@ -76,8 +76,6 @@ def wish_stored(scene: Scene) -> None:
 
 def command_sent(scene: Scene) -> None:
     """Kill when the firewall has carried out the command and the ledger does not know it."""
-    # Else the proof of somebody before hangs, and this one's command waits behind it for ever.
-    reach(scene.are_blocked, "all before are blocked")
     scene.pf.fault("hang", verb=scene.random.choice(("test", "states")), times=-1)
     attacker = scene.feeder.attack()
     reach(lambda: attacker in scene.pf.table(BLOCK_TABLE), f"{attacker} in the table")
