@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SIZES = (1, 7, 1000, 8192)
 _DAY = 86_400
+_CROWD = tuple(f"203.0.113.{n}" for n in range(1, 101))
+"""So many that a learning period can end: each counts for a twentieth of it at most."""
 _SOURCES = ("203.0.113.1", "203.0.113.2", "203.0.113.3", eve.WORKSTATION, "2001:db8::1", eve.PEER)
 
 Outcome = tuple[list["Verdict"], list[float]]
@@ -57,9 +59,9 @@ def cuts_of(count: int, size: int) -> list[int]:
 
 
 @st.composite
-def records(draw: st.DrawFn) -> Record:
-    """Return an event of one of a few sources; its time is a step, for `placed` to add up."""
-    src = draw(st.sampled_from(_SOURCES))
+def records(draw: st.DrawFn, sources: Sequence[str] = _SOURCES) -> Record:
+    """Return an event of one of the sources; its time is a step, for `placed` to add up."""
+    src = draw(st.sampled_from(sources))
     step = draw(st.sampled_from([0, 0, 0.25, 1, 1, 29, 31, 299, 601, -45, -700, _DAY, _DAY + 31]))
     port = draw(st.integers(1, 40))
     kind = draw(st.integers(0, 7))
@@ -115,11 +117,11 @@ def test_random_events_cut_anywhere_give_the_same_verdicts(
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.lists(records(), min_size=101, max_size=130), _CUTS, st.sampled_from([2, 100]))
+@given(st.lists(records(_CROWD), min_size=130, max_size=150), _CUTS, st.sampled_from([2, 100]))
 def test_random_events_cut_anywhere_learn_the_same_model(
     drawn: list[Record], cuts: list[int], capacity: int
 ) -> None:
-    """The learning period ends in the midst of them."""
+    """The learning period ends in the midst of them, where they are of enough sources."""
     lines = placed(drawn)
     chosen = eve.settings(TRAINING_EVENTS="100")
     first = eve.analysis(chosen, capacity=capacity, learn=True)
@@ -127,7 +129,7 @@ def test_random_events_cut_anywhere_learn_the_same_model(
     expected = outcome(first, lines, [], frozenset())
 
     assert expected == outcome(second, lines, [c for c in cuts if c < len(lines)], frozenset())
-    assert first.learning is None
+    assert (first.learning is None) == (second.learning is None)
 
 
 def traffic() -> list[bytes]:
@@ -168,18 +170,21 @@ def test_batches_of_every_size_give_the_same_verdicts(capacity: int) -> None:
 @pytest.mark.parametrize(
     ("name", "training"),
     [
-        ("labelled/ctu-008-replay.json.gz", "6500"),
-        ("labelled/synscan.json.gz", "1900"),
-        ("labelled/ndpi-benign-dev.json.gz", "6150"),
-        ("labelled/nmap-80-all.json.gz", "100"),
+        ("labelled/ctu-008-replay.json.gz", 2000),
+        ("labelled/synscan.json.gz", 1900),
+        ("labelled/ndpi-benign-dev.json.gz", 2000),
+        ("labelled/nmap-80-all.json.gz", 100),
     ],
 )
 def test_recorded_events_in_batches_of_every_size_give_the_same_verdicts(
-    name: str, training: str
+    name: str, training: int
 ) -> None:
-    """A day of the Internet, a scan, ordinary applications; and a restart in between."""
+    """A day of the Internet, a scan, ordinary applications; and a restart in between.
+
+    A scan is of one source, from which alone nothing is learnt.
+    """
     lines = list(eve.recorded(name))
-    chosen = eve.settings(TRAINING_EVENTS=training)
+    chosen = eve.settings(TRAINING_EVENTS=str(training))
     outcomes = [
         outcome(
             eve.analysis(chosen, learn=True), lines, cuts_of(len(lines), size), frozenset({1000})
@@ -188,5 +193,5 @@ def test_recorded_events_in_batches_of_every_size_give_the_same_verdicts(
     ]
 
     assert outcomes[0][0]
-    assert outcomes[0][1]
+    assert bool(outcomes[0][1]) == ("ctu" in name or "ndpi" in name)
     assert all(outcomes[0] == other for other in outcomes[1:])
