@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Half as many again as processors: tests of processes wait for them.
+WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n + (n + 1) / 2)))
 STEPS  := 10000
 LINES  := 1000000
 RUNS   := /var/tmp/ai-suricata-lab
@@ -11,7 +13,7 @@ WRITE  :=
 LABELLED := $(wildcard ../shared/data/labelled)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-system crash-test rotation-test bench-redis bench-enforce safety-test fuzz evaluate train bench-model bench-explain hardness lab format lock clean
+.PHONY: help run test test-slow check test-system crash-test rotation-test bench-redis bench-enforce safety-test fuzz evaluate train bench-model bench-explain hardness lab format lock clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -19,8 +21,11 @@ help: ## List what can be made
 run: $(VENV)/.run ## Show the daemon at work on the sample (no root, nothing leaves this machine)
 	$(BIN)/ai-suricata demo
 
-test: $(VENV)/.dev ## Run every test that needs no system package
-	$(BIN)/pytest -m "not system" -n auto --dist worksteal
+test: $(VENV)/.dev ## Run the tests that need no system package, but for a few that take long
+	$(BIN)/pytest -m "not system and not slow" -n $(WORKERS) --dist worksteal
+
+test-slow: $(VENV)/.dev ## Run those few: one kill after the other, recorded days cut into batches
+	$(BIN)/pytest -m "slow and not system" -n $(WORKERS) --dist worksteal
 
 test-system: $(VENV)/.dev ## Run the tests that need real servers: sshd, Suricata, Prometheus
 	$(BIN)/pytest -m system

@@ -19,7 +19,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -29,6 +29,7 @@ from ai_suricata.features.extract import Extractor
 from ai_suricata.features.table import LAYOUT
 from ai_suricata.state.memory import MemoryState
 from fakes import eve
+from fakes.forked import Forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -55,13 +56,16 @@ def guesses(attacker: str) -> list[bytes]:
 class DaemonProcess:
     """One `ai-suricata run`; may be started again on the same folder after its end."""
 
+    forked: ClassVar[bool] = False
+    """Whether it is a fork of what has been imported already (`fakes.forked`)."""
+
     def __init__(self, folder: Path, variables: dict[str, str], **options: Any) -> None:  # noqa: ANN401 - of Popen
         """`folder`: takes eve.json, state and log; `options`: of `subprocess.Popen`."""
         self.folder = folder
         self.eve = folder / "eve.json"
         self.state = folder / "state"
         self.log = folder / "log.jsonl"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
         self._options = options
         self._log_start = 0
         self.variables = {
@@ -79,6 +83,9 @@ class DaemonProcess:
         """Start it; `arguments` of `run`."""
         self.log.touch()
         self._log_start = self.log.stat().st_size
+        if self.forked and not self._options:
+            self.process = Forked(("run", *arguments), self.variables, self.folder, self.log)
+            return
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ai_suricata", "run", *arguments],

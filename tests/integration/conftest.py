@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ai_suricata.firewall.pfsense import PfSense
+from fakes.process import DaemonProcess
 from fakes.sshd import running_pf
 
 if TYPE_CHECKING:
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fakes.sshd import PfStandIn
+
+
+@pytest.fixture(autouse=True)
+def _start_for_real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is time, daemons are started as an operator does."""
+    real = any(request.node.get_closest_marker(name) for name in ("slow", "system"))
+    monkeypatch.setattr(DaemonProcess, "forked", not real)
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def counted(daemon: DaemonProcess) -> dict[str, int]:
 # -- several files --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_two_interfaces_tell_of_counts_once_whatever_is_killed(tmp_path: Path) -> None:
     """Both files hold every connection; one of them has a backlog when the other has none."""
     choice = random.Random(8)  # noqa: S311 - a fixed choice
@@ -160,6 +161,7 @@ def push(client: Redis, mode: str, lines: list[bytes]) -> None:
         pipe.execute()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["list", "rpush", "stream"])
 def test_killed_at_any_moment_it_counts_each_entry_exactly_once(
     tmp_path: Path, server: Standalone, mode: str

@@ -16,7 +16,7 @@ from fakes import eve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-pytestmark = eve.needs_data
+pytestmark = [eve.needs_data, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELDS = [

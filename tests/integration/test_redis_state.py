@@ -117,6 +117,7 @@ def wait_until_counted(server: Standalone, expected: Counter[str]) -> None:
     assert expected == counted(server)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_every_alert_counts_once(tmp_path: Path, server: Standalone) -> None:
     """SIGKILL at whatever moment, with files that grow meanwhile: nothing is lost or doubled."""
     moment = random.Random(5)  # noqa: S311 - no secret

@@ -146,6 +146,7 @@ def traffic() -> list[bytes]:
     return drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capacity", [8, 100], ids=["a table that is full", "room for all"])
 def test_batches_of_every_size_give_the_same_verdicts(capacity: int) -> None:
     """Over the end of the learning period, the windows of 10 minutes, the day, and restarts."""
@@ -166,6 +167,7 @@ def test_batches_of_every_size_give_the_same_verdicts(capacity: int) -> None:
     assert all(outcomes[0] == other for other in outcomes[1:])
 
 
+@pytest.mark.slow
 @eve.needs_data
 @pytest.mark.parametrize(
     ("name", "training"),
