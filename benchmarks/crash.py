@@ -149,9 +149,11 @@ def ordeal(scene: Scene, kills: int, outcome: Outcome) -> None:
     """Kill so many times while the feeder writes; end with SIGTERM when all is read."""
     points = NAMED | (ON_REDIS if scene.proxy is not None else {})
     scene.daemon.start()
+    reach(scene.daemon.is_ready, "ready")
     with ThreadPoolExecutor(1) as pool, watching(scene, kills, outcome):
         feeding = pool.submit(scene.feeder.run, BACKGROUND, ROTATIONS)
         try:
+            reach(lambda: has_stored(scene), "a position stored")
             for number, point in enumerate(plan(kills, list(points), scene.random)):
                 share = FED_LAST * (number + scene.random.random()) / kills
                 wait_for_events(scene, int(share * scene.feeder.events))
@@ -166,6 +168,15 @@ def ordeal(scene: Scene, kills: int, outcome: Outcome) -> None:
         finally:
             scene.feeder.break_off()
         finish(scene, outcome)
+
+
+def has_stored(scene: Scene) -> bool:
+    """Whether the first life has stored how far it has read: that file is followed from then on.
+
+    Before, the daemon has no earlier run: what was rotated by its next start is from before its
+    time, and not read. One flush may be of the file while it was empty.
+    """
+    return scene.daemon.metric("suricata_ai_state_flush_seconds_count") > 1
 
 
 def wait_for_events(scene: Scene, count: int) -> None:

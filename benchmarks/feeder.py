@@ -11,12 +11,14 @@ import random
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fakes import eve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -55,6 +57,8 @@ class Feeder:
         self._renamed = False
         self._torn = b""
         self._due: list[bytes] = []
+        self._attacks: list[int] = []
+        self._held_back = False
         self._released = threading.Event()
         self._broken_off = threading.Event()
 
@@ -70,14 +74,14 @@ class Feeder:
         evenly; `attack` and `rotate` add to them.
         """
         started, number = time.monotonic(), 0
-        attacks = _spread(self.events, background)
+        self._attacks = _spread(self.events, background)
         turns = _spread(self.events, rotations)
         while not self._is_done():
             number += 1
             with self._lock:
                 self._write(int(self._rate * _TICK * number) - self.written)
-                if attacks and self.written >= attacks[0]:
-                    attacks.pop(0)
+                if self._attacks and self.written >= self._attacks[0] and not self._held_back:
+                    self._attacks.pop(0)
                     self._due += self._attacker()
                 if turns and self.written >= turns[0] and not self._renamed:
                     turns.pop(0)
@@ -98,6 +102,20 @@ class Feeder:
         with self._lock:
             self._append(self._attacker())
             return self.expected.attackers[-1]
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Let no attacker begin by itself meanwhile; those who are due then come afterwards.
+
+        All else goes on, and so does who has begun: he is among the expected attackers already.
+        """
+        with self._lock:
+            self._held_back = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held_back = False
 
     def rename(self) -> None:
         """Move the file aside. Suricata does not know yet: what follows still goes into it."""
@@ -122,7 +140,8 @@ class Feeder:
             self.reopen()
 
     def _is_done(self) -> bool:
-        over = self.written >= self.events and self._released.is_set() and not self._due
+        owes = self._due or self._attacks
+        over = self.written >= self.events and self._released.is_set() and not owes
         return over or self._broken_off.is_set()
 
     def _end(self) -> None:
