@@ -187,6 +187,24 @@ def ftp(
     return _record("ftp", src, dest, at, 21, ftp=reply)
 
 
+def guess(password: str, src: str = STRANGER, at: float = 0.0) -> Record:
+    """Return a password that an FTP server refused."""
+    record = ftp(src, at=at)
+    record["ftp"] |= {"command": "PASS", "command_data": password}
+    return record
+
+
+def pop3(
+    command: str, src: str = STRANGER, at: float = 0.0, *, success: bool | None = None
+) -> Record:
+    """Return a command of POP3: as Suricata 8 writes it, or (`success` None) 7, which sees FTP."""
+    if success is None:
+        told = {"command": command, "reply_received": "yes"}
+        return _record("ftp", src, SERVER, at, 110, ftp=told)
+    pair = {"request": {"command": command, "args": []}, "response": {"success": success}}
+    return _record("pop3", src, SERVER, at, 110, pop3=pair)
+
+
 def line(record: Record) -> bytes:
     """Return the record as a line of eve.json."""
     return json.dumps(record).encode()

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 CEILINGS = (0.45, 0.68, 0.80)
 """What a stranger's score stays below who has done 0, 1, 2 things: who is wrong once may have
 mistyped. Below MEDIUM, below HIGH, and then below the level at which he would be blocked."""
-_SWEEP, _MANY_PINGS = 6, 8
+_SWEEP, _MANY_PINGS = 6, 24
 """Hosts that were pinged in vain, and pings in a day: below these it is a look who is alive."""
 _ONCE_OR_TWICE, _FEW_FAILED, _FEW_WRONG, _FEW_RETRIED = 3, 5, 6, 12
 """Below these: a mistake; connections of a client that nobody serves; things that go wrong for one
 who is served; connections of one who repeats each as an ordinary system does."""
 _FEW_SHORT = 8.0
 """Short sessions in a day at login and mail ports, as who reads and sends mail has them."""
+_MANY_REPEATS, _FAST = 20, 0.4
+"""Requests for a page that was had before, and requests a second: a person does not reload so."""
 _LONG_NAME = 40.0
 """Bytes of a DNS name from which it may be carrying data."""
 _SURE = 0.7
@@ -47,7 +49,8 @@ def things_done(matrix: NDArray[np.float64], patterns: NDArray[np.float64]) -> N
     flows = np.maximum(flows, v["proven_flows"])
     alerts = np.maximum(v["alerts"], v["proven_attack_alerts"])
     logins = np.maximum(v["login_attempts"], v["day_login_attempts"])
-    more = np.maximum(v["http_requests"] - 1.0, 0.0) + np.maximum(v["dns_queries"] - 1.0, 0.0)
+    requests = np.maximum(v["http_requests"], v["day_http_requests"])
+    more = np.maximum(requests - 1.0, 0.0) + np.maximum(v["dns_queries"] - 1.0, 0.0)
     done = flows + alerts + logins + more
     done = np.where((flows == 0) & (done <= 1), 0.0, done)
     sure = patterns.max(axis=0) >= _SURE
@@ -61,12 +64,18 @@ def _likely(
 
     `asked`: connections, requests and questions; some of them went wrong. `plain`: all that went
     wrong are connections that failed, opened with the packets of an ordinary system. `patient`:
-    each of them was tried again, which scanners seldom do.
+    each of them was tried again, which scanners seldom do; `insists`: that, whether or not one
+    signature says so as well.
     """
     failed = np.maximum(v["failed_flows"], v["day_failed_flows"])
     alerts = np.maximum(v["attack_alerts"], v["proven_attack_alerts"])
+    alerts = np.maximum(alerts, v["day_attack_alerts"])
     # One request can be strange, raise an alert and be answered with an error.
-    said = np.maximum(alerts, np.maximum(v["http_strange"], v["http_errors"]))
+    errors = np.maximum(v["http_errors"], v["day_http_errors"])
+    said = np.maximum(np.maximum(alerts, errors), np.maximum(v["http_strange"], _hammered(v)))
+    # A short session may have been a login that was right: programs that copy files have some.
+    denied = np.minimum(v["day_login_denied"], v["day_credentials"])
+    logins = np.maximum(denied, logins - v["day_login_denied"] - _FEW_SHORT)
     tunnel = np.where(v["dns_name_length"] > _LONG_NAME, v["dns_queries"], 0.0)
     # Among many other connections they are those of an office whose people read their mail.
     mostly = v["day_short_sessions"] >= 0.8 * v["day_proven_flows"]
@@ -76,20 +85,35 @@ def _likely(
     served = v["day_proven_flows"] + v["http_requests"] + v["tls_handshakes"] > 0
     plain = (failed > 0) & (v["day_bare_flows"] == 0) & (alerts == 0) & (failed >= 0.5 * wrong)
     patient = plain & (v["day_lone_flows"] == 0)
+    # A signature that counts packets says no more of a client that tries again than they do.
+    insists = (failed > 0) & (v["day_bare_flows"] + v["day_lone_flows"] == 0)
+    insists &= (v["day_attack_signatures"] <= 1) & (failed < _FEW_RETRIED)
+    insists &= wrong - alerts <= 2 * failed  # besides the signature, it is mostly that
     pings = (v["icmp_ratio"] >= 1) & (logins + v["http_requests"] + v["dns_queries"] == 0)
     pings &= (v["failed_destinations"] < _SWEEP) & (v["day_flows"] < _MANY_PINGS)
     innocent = wrong == 0
     some, few = wrong > 0, wrong < _FEW_WRONG
     most = np.full(len(v), np.inf)
     for bound, chosen in (
-        (2.0, (wrong < 0.5 * asked) | (served & few) | (patient & (failed < _FEW_RETRIED))),
-        (1.0, innocent | pings | (plain & (failed < _FEW_FAILED))),
+        (2.0, (wrong < 0.5 * asked) | (served & few)),
+        (1.0, innocent | pings | insists | (plain & (failed < _FEW_FAILED))),
         (1.0, some & ((wrong < 0.25 * asked) | (served & (wrong < _ONCE_OR_TWICE)))),
         (0.0, (some & (wrong < 0.1 * asked)) | (patient & (failed < _ONCE_OR_TWICE))),
         (0.0, pings & (v["failed_destinations"] < _ONCE_OR_TWICE)),
     ):
         most[chosen] = bound
     return most
+
+
+def _hammered(v: Vectors) -> NDArray[np.float64]:
+    """Return how often one page was asked for in a short time, each time on a new connection.
+
+    Floods and guessed passwords come so; who watches a page lets time pass, or stays connected.
+    """
+    anew = v["proven_flows"] >= 0.5 * v["http_requests"]
+    fast = v["http_rate"] >= _FAST
+    again = v["http_repeats"] >= _MANY_REPEATS
+    return np.where(anew & fast & again, v["http_repeats"], 0.0)
 
 
 def below(odds: NDArray[np.float64], done: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NOTEWORTHY = 0.3
 """Score from which a pattern counts as recognised and is named among the reasons."""
+_OWN_CREDENTIALS = 5
+"""User names and passwords that somebody tries for whom one pair is the right one."""
 _SECOND, _THIRD = 0.5, 0.25  # what the second and third strongest patterns still add
 
 
@@ -91,12 +93,21 @@ def _mostly_denied(v: Vectors) -> NDArray[np.bool_]:
     return mostly
 
 
+def _guessing(v: Vectors) -> NDArray[np.float64]:
+    """Lower brute force to where it only is watched: a program whose password is out of date.
+
+    It gives the same name and password each time; who guesses has others.
+    """
+    denied = v["day_login_denied"] >= 0.8 * np.maximum(v["day_login_attempts"], 1.0)
+    return np.where(denied & (v["day_credentials"] <= _OWN_CREDENTIALS), 0.5, 1.0)
+
+
 def _brute_force(v: Vectors) -> NDArray[np.float64]:
     recent = ramp(v["login_attempts"], (8, 0.3), (12, 0.5), (18, 0.7), (25, 0.85), (50, 1.0))
     slow = ramp(v["day_login_attempts"], (40, 0.3), (80, 0.5), (160, 0.7), (400, 0.85), (800, 1.0))
     # A client whose token has run out also gets 401 for ever: HTTP alone stays below a block.
     web = ramp(v["http_denied"], (20, 0.3), (50, 0.5), (150, 0.7), (600, 0.8)) * _mostly_denied(v)
-    return np.maximum(np.maximum(recent, slow), web)
+    return np.maximum(np.maximum(recent, slow) * _guessing(v), web)
 
 
 def _flooding(rate: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -133,6 +144,14 @@ def _beaconing(v: Vectors) -> NDArray[np.float64]:
     # many other connections they say less.
     steps = ramp(v["day_beats"], (12, 0.3), (40, 0.38), (120, 0.45))
     return steps * np.interp(v["day_beat_ratio"], [0.02, 0.2], [0.3, 1.0])
+
+
+def _dns_tunnel(v: Vectors) -> NDArray[np.float64]:
+    # Names that are all different, and long: data goes out in them, and comes back in the records
+    # that carry some. Mail filters and virus scanners ask for long names as well, in A records.
+    long = np.interp(v["dns_name_length"], [40, 70], [0.0, 1.0])
+    carried = np.interp(v["dns_carriers"] / np.maximum(v["dns_queries"], 1.0), [0.0, 0.2], [0.4, 1])
+    return long * carried * ramp(v["dns_names"], (8, 0.3), (16, 0.5), (32, 0.7), (64, 0.8))
 
 
 def _signatures(alerts: NDArray[np.float64], distinct: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -202,6 +221,13 @@ PATTERNS = (
         _beaconing,
         "beaconing: {day_beats:.0f} small connections to one peer outside at equal intervals in "
         "the day, {day_beat_ratio:.0%} of {day_proven_flows:.0f} completed ones",
+    ),
+    Pattern(
+        "dns_tunnel",
+        _dns_tunnel,
+        _nothing,
+        "DNS tunnel: {dns_names:.0f} different names of {dns_name_length:.0f} bytes, "
+        "{dns_carriers:.0f} of {dns_queries:.0f} questions for records that carry data",
     ),
 )
 

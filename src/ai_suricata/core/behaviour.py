@@ -75,22 +75,30 @@ class Counter(IntEnum):
     """Attack alerts whose signature hardly any source has raised."""
     BARE_FLOWS = 45
     """Failed ones whose SYN held no options, or the size of a segment alone."""
+    MAIL_LOGINS = 46
+    """Passwords given to POP3, less the commands that only one who is logged in gives."""
     # The day.
-    DAY_LOGINS = 46
-    DAY_FLOWS = 47
-    DAY_FAILED_FLOWS = 48
-    DAY_LONE_FLOWS = 49
-    DAY_PROVEN_FLOWS = 50
-    DAY_UNOFFERED_FLOWS = 51
-    DAY_BARE_FLOWS = 52
-    DAY_SHORT_SESSIONS = 53
-    DAY_BEATS = 54
+    DAY_LOGINS = 47
+    DAY_MAIL_LOGINS = 48
+    DAY_DENIED = 49
+    """Passwords that a server refused, in so many words."""
+    DAY_FLOWS = 50
+    DAY_FAILED_FLOWS = 51
+    DAY_LONE_FLOWS = 52
+    DAY_PROVEN_FLOWS = 53
+    DAY_UNOFFERED_FLOWS = 54
+    DAY_BARE_FLOWS = 55
+    DAY_SHORT_SESSIONS = 56
+    DAY_BEATS = 57
     """Connections of a home host to one peer outside that came in step with those before."""
-    DAY_UPLOADED = 55
+    DAY_UPLOADED = 58
     """Bytes from a home host to peers outside, in completed connections."""
+    DAY_ATTACK_ALERTS = 59
+    DAY_HTTP_REQUESTS = 60
+    DAY_HTTP_ERRORS = 61
     # As long as the address is known.
-    TOTAL_EVENTS = 56
-    TOTAL_ALERTS = 57
+    TOTAL_EVENTS = 62
+    TOTAL_ALERTS = 63
 
 
 class Sketch(IntEnum):
@@ -115,10 +123,12 @@ class Sketch(IntEnum):
     DAY_UNOFFERED_PORTS = 14
     DAY_SEEN = 15
     """No sketch by hashes: bit h for hour h of the day, bit 24 + c for port class c."""
+    DAY_CREDENTIALS = 16
+    """User names and passwords, by a hash of 32 bits that also falls together for others."""
 
 
 HOURS = 24
-SKETCH_WORDS = (4, 4, 4, 4, 2, 2, 1, 1, 2, 1, 2, 4, 4, 1, 2, 1)
+SKETCH_WORDS = (4, 4, 4, 4, 2, 2, 1, 1, 2, 1, 2, 4, 4, 1, 2, 1, 1)
 """Words of 64 bits that each sketch has: as many as the values that matter there ask for."""
 SKETCH_STARTS = tuple(accumulate(SKETCH_WORDS, initial=0))
 """The word that each sketch begins with, and how many there are in all."""

@@ -95,9 +95,31 @@ class Dns(msgspec.Struct, gc=False):
 
 
 class Ftp(msgspec.Struct, gc=False):
-    """A command and its reply."""
+    """A command and its reply. Suricata 7 takes POP3 for FTP, and finds no codes in it."""
 
+    command: _Word | None = None
+    command_data: str | None = None
     completion_code: list[str] | None = None
+
+
+class Pop3Request(msgspec.Struct, gc=False):
+    """A command."""
+
+    command: _Word | None = None
+    args: list[str] | None = None
+
+
+class Pop3Response(msgspec.Struct, gc=False):
+    """Whether the server said +OK (RFC 1939, 3)."""
+
+    success: bool | None = None
+
+
+class Pop3(msgspec.Struct, gc=False):
+    """A command and its reply, from Suricata 8 on."""
+
+    request: Pop3Request | None = None
+    response: Pop3Response | None = None
 
 
 class Event(msgspec.Struct, gc=False):
@@ -118,6 +140,7 @@ class Event(msgspec.Struct, gc=False):
     http: Http | None = None
     dns: Dns | None = None
     ftp: Ftp | None = None
+    pop3: Pop3 | None = None
     time: int = msgspec.field(default=-1, name="(time)")  # no field of a record by any name
     """Event time in microseconds: a flow's start, else the timestamp. Set by `decode`."""
 

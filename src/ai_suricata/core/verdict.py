@@ -44,6 +44,7 @@ PATTERN_NAMES = (
     "web_scan",
     "attack_signature",
     "beaconing",
+    "dns_tunnel",
 )
 """What `classify.patterns` recognises, in its order. New ones go to the end: rows store numbers."""
 

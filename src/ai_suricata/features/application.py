@@ -10,8 +10,12 @@ import zlib
 from typing import TYPE_CHECKING
 
 from ai_suricata.core.behaviour import Counter, Sketch
+from ai_suricata.features.passive import ANNOUNCED
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ai_suricata.core.event import Event
     from ai_suricata.features.evidence import Evidence
     from ai_suricata.features.home import Party
@@ -20,13 +24,18 @@ if TYPE_CHECKING:
     Parties = tuple[Party, Party]
 
 _FTP_DENIED = "530"
+_POP3 = 110
+_POP3_INSIDE = frozenset({"STAT", "LIST", "UIDL", "RETR", "TOP", "DELE"})
+"""Commands that a server takes only after a right password (RFC 1939, 5)."""
+_CREDENTIALS = frozenset({"USER", "PASS"})
 _PLAIN_METHODS = frozenset({"GET", "HEAD", "POST", None})
 _LONG_URL = 1_000
 _STRANGE = re.compile(
-    r"\.\./|\.\.\\|%2e%2e|%00|%25|%27|%22|%3c|['\"<>`|{}]|/etc/|\bunion\b|\bselect\b|\$\{|;",
+    r"/\.(?!well-known/)|\.\./|\.\.\\|%2e%2e|%00|%25|%27|%22|%3c|['\"<>`|{}]|/etc/|\bunion\b|\bselect\b|\$\{|;",
     re.IGNORECASE,
 )
-"""What requests of ordinary programs hardly hold: traversals, quotes, tags, encoded twice."""
+"""What requests of ordinary programs hardly hold: hidden files (but RFC 8615), traversals, quotes,
+tags, what was encoded twice."""
 _HOSTILE = re.compile(
     r"\.\./|\.\.\\|%2e%2e|%00|=/etc/|\$\{|union\W+(all\W+)?select|(<|%3c)script", re.IGNORECASE
 )
@@ -42,13 +51,14 @@ def add_http(
 ) -> None:
     """Count a request and its answer."""
     row, http = evidence.added[index], event.http
-    row[Counter.HTTP_REQUESTS] = 1
+    row[Counter.HTTP_REQUESTS] = row[Counter.DAY_HTTP_REQUESTS] = 1
     _offered(event, parties[1], memory)
     if http is None:
         return
     status, url = http.status or 0, http.url or ""
     if status >= 400:  # noqa: PLR2004 - RFC 9110, 15.5
         row[Counter.HTTP_ERRORS] = status < 500  # noqa: PLR2004 - RFC 9110, 15.6
+        row[Counter.DAY_HTTP_ERRORS] = row[Counter.HTTP_ERRORS]
         row[Counter.HTTP_SERVER_ERRORS] = 500 <= status < 600  # noqa: PLR2004
         row[Counter.HTTP_DENIED] = status in {401, 403}
     elif status:
@@ -96,13 +106,54 @@ def add_ssh(evidence: Evidence, index: int, event: Event, parties: Parties, memo
 
 
 def add_ftp(evidence: Evidence, index: int, event: Event, parties: Parties, memory: Memory) -> None:
-    """Count a refused password (RFC 959, 4.2: code 530)."""
+    """Count a refused password (RFC 959, 4.2: code 530); note that a data port was announced."""
     _offered(event, parties[1], memory)
-    codes = (event.ftp.completion_code if event.ftp is not None else None) or ()
+    if event.ftp is None:
+        return
+    codes = event.ftp.completion_code or ()
+    _add_credential(evidence, index, event.ftp.command, event.ftp.command_data)
     if _FTP_DENIED in codes:
-        row = evidence.added[index]
-        row[Counter.LOGIN_DENIED] = row[Counter.DAY_LOGINS] = 1
-        memory.reputation.did_wrong(parties[0].address)
+        _denied(evidence, index, parties, memory)
+    elif not ANNOUNCED.isdisjoint(codes):
+        memory.passive.announced(parties[0].address)
+    elif not codes and event.dest_port == _POP3:
+        _add_mail_login(evidence.added[index], event.ftp.command)
+
+
+def add_pop3(
+    evidence: Evidence, index: int, event: Event, parties: Parties, memory: Memory
+) -> None:
+    """Count a refused password (RFC 1939, 7)."""
+    _offered(event, parties[1], memory)
+    pop3 = event.pop3
+    if pop3 is None or pop3.request is None or pop3.response is None:
+        return
+    _add_credential(evidence, index, pop3.request.command, " ".join(pop3.request.args or ()))
+    if (pop3.request.command or "").upper() == "PASS" and pop3.response.success is False:
+        _denied(evidence, index, parties, memory)
+
+
+def _denied(evidence: Evidence, index: int, parties: Parties, memory: Memory) -> None:
+    row = evidence.added[index]
+    row[Counter.LOGIN_DENIED] = row[Counter.DAY_LOGINS] = row[Counter.DAY_DENIED] = 1
+    memory.reputation.did_wrong(parties[0].address)
+
+
+def _add_credential(evidence: Evidence, index: int, command: str | None, given: str | None) -> None:
+    """Mark a user name or a password: a program with an old password gives the same ever again."""
+    if command is not None and command.upper() in _CREDENTIALS and given:
+        evidence.mark(index, Sketch.DAY_CREDENTIALS, _digest(f"{command.upper()} {given}"))
+
+
+def _add_mail_login(row: NDArray[np.int64], command: str | None) -> None:
+    """Count a password of which nobody says whether it was right: what comes after it does.
+
+    Who is let in looks at the mail, and by that takes back the attempt.
+    """
+    if command == "PASS":
+        row[Counter.MAIL_LOGINS] = row[Counter.DAY_MAIL_LOGINS] = 1
+    elif command in _POP3_INSIDE:
+        row[Counter.MAIL_LOGINS] = row[Counter.DAY_MAIL_LOGINS] = -1
 
 
 def add_anomaly(

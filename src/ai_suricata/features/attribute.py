@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ai_suricata.core.event import Alert, Event
     from ai_suricata.features.home import HomeNetwork, Party
 
-COUNTED = frozenset({"alert", "flow", "http", "dns", "tls", "ssh", "ftp", "anomaly"})
+COUNTED = frozenset({"alert", "flow", "http", "dns", "tls", "ssh", "ftp", "pop3", "anomaly"})
 """Event types that tell of behaviour. Not `fileinfo`: its source is whoever sent the file."""
 
 MALWARE = frozenset(
@@ -133,7 +133,7 @@ class Attribution:
 
 def _sent_by_opener(event: Event) -> bool:
     """Whether the record or the packet tells of what the opener did, by all but addresses."""
-    if event.event_type in {"flow", "http", "tls", "ssh", "ftp"}:
+    if event.event_type in {"flow", "http", "tls", "ssh", "ftp", "pop3"}:
         return True  # these records are written from the opener's side
     if event.direction is not None:
         return event.direction == "to_server"

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from ai_suricata.core.behaviour import HOURS, Counter, Sketch
 from ai_suricata.core.timestamp import MICROSECONDS, parse_timestamp
-from ai_suricata.features.handshake import flow_answered, flow_failed, flow_only_asked, flow_proven
+from ai_suricata.features.handshake import (
+    flow_answered,
+    flow_failed,
+    flow_only_asked,
+    flow_proven,
+    flow_stray,
+)
 from ai_suricata.features.port import port_class
 
 if TYPE_CHECKING:
@@ -62,11 +68,22 @@ def add_flow(
         evidence.mark(index, Sketch.PROVEN_PORTS, port)
         evidence.mark(index, Sketch.PROVEN_DESTINATIONS, other.digest)
         _add_proven(row, event, parties, memory)
-    elif flow_failed(event) and _could_have_answered(event, parties):
-        _add_failed(evidence, index, event, other, memory)
+    elif _has_failed(event, other, memory) and _could_have_answered(event, parties):
+        _add_failed(evidence, index, event, parties, memory)
         memory.reputation.failed(parties[0].address)
     if flow_answered(event):
         memory.services.answered(port, home=other.home, udp=udp)
+
+
+def _has_failed(event: Event, other: Party, memory: Memory) -> bool:
+    """Whether what was asked for was not to be had.
+
+    Packets without a connection count only where nobody offers the port: there never was one.
+    """
+    if flow_failed(event):
+        return True
+    port = event.dest_port or 0
+    return flow_stray(event) and not memory.services.is_offered(port, home=other.home, udp=False)
 
 
 def _could_have_answered(event: Event, parties: tuple[Party, Party]) -> bool:
@@ -108,7 +125,10 @@ def _is_short(row: NDArray[np.int64]) -> bool:
     return bool(within and row[Counter.BYTES_SENT] >= _SESSION_BYTES_SENT)
 
 
-def _add_failed(evidence: Evidence, index: int, event: Event, other: Party, memory: Memory) -> None:
+def _add_failed(
+    evidence: Evidence, index: int, event: Event, parties: tuple[Party, Party], memory: Memory
+) -> None:
+    owner, other = parties
     row = evidence.added[index]
     port, udp = event.dest_port or 0, event.proto == "UDP"
     row[Counter.FAILED_FLOWS] = row[Counter.DAY_FAILED_FLOWS] = 1
@@ -120,6 +140,8 @@ def _add_failed(evidence: Evidence, index: int, event: Event, other: Party, memo
     if event.flow is not None and flow_only_asked(event):
         bare = _is_bare(event.flow, memory.link, ipv6=":" in (event.src_ip or ""))
         row[Counter.BARE_FLOWS] = row[Counter.DAY_BARE_FLOWS] = bare
+    if not udp and memory.passive.is_meant(owner.address, port):
+        return  # it failed, and tells nothing of which ports he looks for
     for sketch in (Sketch.FAILED_PORTS, Sketch.DAY_FAILED_PORTS):
         evidence.mark(index, sketch, port)
     for sketch in (Sketch.FAILED_DESTINATIONS, Sketch.DAY_FAILED_DESTINATIONS):

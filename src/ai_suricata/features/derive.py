@@ -61,10 +61,12 @@ _PLAIN = {
     "day_unoffered_flows": Counter.DAY_UNOFFERED_FLOWS,
     "day_bare_flows": Counter.DAY_BARE_FLOWS,
     "day_proven_flows": Counter.DAY_PROVEN_FLOWS,
-    "day_login_attempts": Counter.DAY_LOGINS,
     "day_short_sessions": Counter.DAY_SHORT_SESSIONS,
     "day_beats": Counter.DAY_BEATS,
     "day_uploaded": Counter.DAY_UPLOADED,
+    "day_attack_alerts": Counter.DAY_ATTACK_ALERTS,
+    "day_http_requests": Counter.DAY_HTTP_REQUESTS,
+    "day_http_errors": Counter.DAY_HTTP_ERRORS,
 }
 _DISTINCTS = {
     "attack_signatures": Sketch.ATTACK_SIGNATURES,
@@ -82,6 +84,7 @@ _DISTINCTS = {
     "day_failed_destinations": Sketch.DAY_FAILED_DESTINATIONS,
     "day_attack_signatures": Sketch.DAY_ATTACK_SIGNATURES,
     "day_unoffered_ports": Sketch.DAY_UNOFFERED_PORTS,
+    "day_credentials": Sketch.DAY_CREDENTIALS,
 }
 _ASKED = {
     "day_failed_login": PortClass.LOGIN,
@@ -199,7 +202,14 @@ def _ratios(
         "well_known_ratio": _over(c[Counter.WELL_KNOWN_FLOWS], flows),
         "http_error_ratio": _over(c[Counter.HTTP_ERRORS], requests),
         "http_rate": requests / seconds,
-        "login_attempts": c[Counter.LOGIN_SESSIONS] + c[Counter.LOGIN_DENIED],
+        "http_repeats": np.maximum(requests - d[Sketch.REQUESTS], 0.0),
+        "login_attempts": (
+            c[Counter.LOGIN_SESSIONS]
+            + c[Counter.LOGIN_DENIED]
+            + np.maximum(c[Counter.MAIL_LOGINS], 0.0)
+        ),
+        "day_login_denied": (c[Counter.DAY_DENIED] + np.maximum(c[Counter.DAY_MAIL_LOGINS], 0.0)),
+        "day_login_attempts": (c[Counter.DAY_LOGINS] + np.maximum(c[Counter.DAY_MAIL_LOGINS], 0.0)),
         "dns_name_length": _over(c[Counter.DNS_NAME_BYTES], c[Counter.DNS_QUERIES]),
         "trusted_alerts": c[Counter.TRUSTED_ALERTS] / 1000,
         "proven_trusted_alerts": c[Counter.PROVEN_TRUSTED_ALERTS] / 1000,

@@ -10,6 +10,7 @@ from ai_suricata.features.application import (
     add_dns,
     add_ftp,
     add_http,
+    add_pop3,
     add_ssh,
     add_tls,
 )
@@ -46,5 +47,6 @@ _KINDS: dict[str, Callable[[Evidence, int, Event, tuple[Party, Party], Memory], 
     "tls": add_tls,
     "ssh": add_ssh,
     "ftp": add_ftp,
+    "pop3": add_pop3,
     "anomaly": add_anomaly,
 }

@@ -54,6 +54,11 @@ def test_an_alert_before_the_record_of_its_connection_is_nothing_done_yet() -> N
 FAILED = {"day_flows": 8.0, "day_failed_flows": 8.0}
 LONE = FAILED | {"day_lone_flows": 8.0}
 SERVED = {"day_flows": 1.0, "day_proven_flows": 1.0}
+INSISTS = {"day_flows": 4.0, "day_failed_flows": 4.0, "alerts": 3.0, "attack_alerts": 3.0}
+INSISTS |= {"day_attack_signatures": 1.0}
+GUESSED = SERVED | {"day_flows": 8, "day_login_attempts": 8, "day_login_denied": 8}
+HAMMERED = {"day_flows": 40, "proven_flows": 40, "http_requests": 31, "http_rate": 0.5}
+HAMMERED |= {"http_repeats": 30}
 PINGS = {"day_flows": 7.0, "icmp_ratio": 1.0, "day_failed_flows": 7.0, "day_lone_flows": 7.0}
 
 
@@ -62,7 +67,7 @@ PINGS = {"day_flows": 7.0, "icmp_ratio": 1.0, "day_failed_flows": 7.0, "day_lone
     [
         (LONE, 8),
         (FAILED | {"day_bare_flows": 1}, 8),
-        (FAILED, 2),
+        (FAILED, 1),
         (LONE | {"day_flows": 4, "day_failed_flows": 4}, 1),
         ({"day_flows": 2, "day_failed_flows": 2}, 0),
         (LONE | {"day_proven_flows": 1, "day_flows": 9}, 9),
@@ -72,13 +77,29 @@ PINGS = {"day_flows": 7.0, "icmp_ratio": 1.0, "day_failed_flows": 7.0, "day_lone
         (SERVED | {"http_requests": 2, "http_strange": 2, "attack_alerts": 2, "alerts": 2}, 1),
         (SERVED | {"http_requests": 5, "http_strange": 5}, 2),
         (SERVED | {"http_requests": 6, "http_strange": 6}, 6),
+        (INSISTS, 1),
+        (INSISTS | {"day_lone_flows": 1}, 7),
+        (INSISTS | {"http_odd_methods": 4}, 1),
+        (INSISTS | {"http_odd_methods": 5}, 7),
+        (INSISTS | {"day_bare_flows": 1}, 7),
+        (INSISTS | {"day_attack_signatures": 2}, 7),
         (SERVED | {"http_requests": 9}, 1),
+        (HAMMERED, 2),
+        (HAMMERED | {"http_repeats": 19}, 1),
+        (HAMMERED | {"http_rate": 0.1}, 1),
+        (HAMMERED | {"proven_flows": 1, "day_flows": 1}, 1),
+        (SERVED | {"day_http_requests": 12, "day_http_errors": 11}, 12),
+        (SERVED | {"day_flows": 12, "day_attack_alerts": 12}, 12),
+        (SERVED | {"day_flows": 8, "login_attempts": 8, "day_login_attempts": 8}, 1),
+        (SERVED | {"day_flows": 8, "day_login_attempts": 8, "day_login_denied": 8}, 1),
+        (GUESSED | {"day_credentials": 2}, 1),
+        (GUESSED | {"day_credentials": 9}, 16),
         (SERVED | {"day_flows": 50, "day_proven_flows": 50}, 1),
         (SERVED | {"day_flows": 50, "day_proven_flows": 50, "short_sessions": 1}, 1),
         (PINGS | {"failed_destinations": 2}, 0),
         (PINGS | {"failed_destinations": 5}, 1),
         (PINGS | {"failed_destinations": 6}, 7),
-        (PINGS | {"failed_destinations": 2, "day_flows": 8, "day_failed_flows": 8}, 8),
+        (PINGS | {"failed_destinations": 2, "day_flows": 24, "day_failed_flows": 24}, 24),
     ],
 )
 def test_what_an_unlucky_client_may_have_done_counts_as_less(

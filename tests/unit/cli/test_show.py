@@ -72,7 +72,7 @@ def test_it_tells_why_since_when_and_by_what(folder: Path) -> None:
         "name": "login_attempts",
         "value": 40.0,
         "unit": "count",
-        "meaning": "short sessions on a login port, and refused FTP passwords",
+        "meaning": "short login sessions, refused passwords of FTP and POP3",
         "forgeable": False,
     } in known["features"]
     assert set(FEATURES) == {feature["name"] for feature in known["features"]}
@@ -128,7 +128,7 @@ def test_the_table_is_for_people(folder: Path) -> None:
     keep(folder, made, LedgerState.ENFORCED)
     text = shown(ATTACKER, "--format", "table").stdout
 
-    for words in ("[red]url[/red]", "login_attempts", "short sessions", f"sent: {COMMAND}"):
+    for words in ("[red]url[/red]", "login_attempts", "refused passwords", f"sent: {COMMAND}"):
         assert words in text
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_LOGINS = ("login_attempts", "day_login_attempts", "day_login_denied")
+
+
 def last(records: Iterable[dict[str, Any]]) -> dict[str, float]:
     """Return the latest vector by name."""
     found = Extractor(eve.settings().features)
@@ -84,6 +87,74 @@ def test_a_tunnel_asks_for_many_long_names() -> None:
 def test_upper_and_lower_case_are_one_name() -> None:
     """Resolvers mix them against forged answers (draft-vixie-dnsext-dns0x20)."""
     assert 1 == last([question("a.example"), question("A.eXample")])["dns_names"]
+
+
+@pytest.mark.parametrize("inside", ["STAT", "LIST", "UIDL", "RETR"])
+def test_who_reads_mail_has_given_the_right_password(inside: str) -> None:
+    """Suricata 7 does not say whether a password of POP3 was right: what follows it does."""
+    guesser = last(eve.pop3("PASS", at=30 * n) for n in range(9))
+    reader = last(eve.pop3(word, at=30 * n) for n in range(9) for word in ("USER", "PASS", inside))
+
+    assert (9, 9, 9) == tuple(guesser[name] for name in _LOGINS)
+    assert (0, 0, 0) == tuple(reader[name] for name in _LOGINS)
+
+
+def test_who_reads_much_mail_hides_no_other_login() -> None:
+    """A mailbox of one's own must not make up for passwords that were refused elsewhere."""
+    reading = [eve.pop3("RETR", at=n) for n in range(50)]
+    found = last([*reading, *(eve.ftp(at=60 + 30 * n) for n in range(4))])
+
+    assert (4, 4, 4) == tuple(found[name] for name in _LOGINS)
+
+
+def test_suricata_8_says_which_passwords_of_pop3_were_refused() -> None:
+    """The reply to PASS is -ERR; a refusal of another command is no refused password."""
+    refused = [eve.pop3("PASS", at=n, success=False) for n in range(5)]
+    rest = [eve.pop3("PASS", at=60, success=True), eve.pop3("RETR", at=90, success=False)]
+    found = last([*refused, *rest])
+
+    assert (5, 5, 5) == tuple(found[name] for name in _LOGINS)
+
+
+def given(word: str, data: str, at: float) -> eve.Record:
+    """Return a refused command of FTP with what was given."""
+    record = eve.ftp(at=at)
+    record["ftp"] |= {"command": word, "command_data": data}
+    return record
+
+
+def test_names_and_passwords_that_were_given_are_told_apart() -> None:
+    """A program with an old password gives the same each time; who guesses has others."""
+    stale = last(given(w, "old", 30.0 * n) for n in range(15) for w in ("USER", "PASS"))
+    guesser = last(given("PASS", f"{n}", 30.0 * n) for n in range(15))
+
+    assert 2 == stale["day_credentials"]
+    assert pytest.approx(15, rel=0.2) == guesser["day_credentials"]
+
+
+def test_a_command_of_ftp_without_a_reply_is_no_login() -> None:
+    """A reply that was not captured says nothing of a password."""
+    record = eve.ftp(code=None)
+    record["ftp"] = {"command": "PASS"}
+
+    assert 0 == last([record])["login_attempts"]
+
+
+def test_requests_of_the_day_outlast_the_recent_window() -> None:
+    """A slow scanner of web pages leaves one request in ten minutes, and many in a day."""
+    found = last(eve.http(at=900.0 * n, url=f"/{n}", status=404) for n in range(12))
+
+    assert (1, 1) == (found["http_requests"], found["http_errors"])
+    assert (12, 12) == (found["day_http_requests"], found["day_http_errors"])
+
+
+def test_the_same_page_again_and_again_is_counted() -> None:
+    """Requests beyond the different ones, of method and path."""
+    found = last(asked(url="/login") for _ in range(32))
+
+    assert (32, 1, 31) == tuple(
+        found[name] for name in ("http_requests", "http_distinct", "http_repeats")
+    )
 
 
 def test_programs_that_change_their_name_are_counted() -> None:

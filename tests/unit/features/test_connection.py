@@ -135,6 +135,49 @@ def test_a_service_is_not_learned_from_anything_else(other: eve.Record) -> None:
     assert 1 == last([other, eve.refused(port=81)])["unoffered_flows"]
 
 
+def probe(port: int, at: float = 0.0) -> eve.Record:
+    """Return an ACK, a FIN or nothing at all, which belongs to no connection and gets a RST."""
+    none = ("00", "00", "none")
+    record = eve.flow(at=at, port=port, tcp=none, sent=(1, 60), received=(1, 60))
+    record["flow"]["state"] = "new"
+    return record
+
+
+def test_packets_of_no_connection_fail_where_nobody_offers_the_port() -> None:
+    """A stealth scan is one; the end of a connection that was forgotten goes to a real service."""
+    scan = last(probe(port, at=port) for port in range(100, 148))
+    late = last([eve.flow(eve.PEER, port=443), *(probe(443, at=n) for n in range(48))])
+
+    assert (48, 48) == (scan["failed_flows"], scan["refused_flows"])
+    assert pytest.approx(48, rel=0.15) == scan["failed_ports"]
+    assert (0, 0) == (late["failed_flows"], late["failed_ports"])
+
+
+def test_a_data_port_that_a_server_announced_is_not_looked_for() -> None:
+    """FTP's passive mode behind a firewall: the client asks where it was told to."""
+    told = [eve.ftp(at=10.0 * n, code="227") for n in range(6)]
+    asked = [silent(3, 180, 3.0) | {"dest_port": 50_000 + n} for n in range(6)]
+    for n, record in enumerate(asked):
+        record["flow"] |= {"start": eve.stamp(10 * n + 1), "end": eve.stamp(10 * n + 4)}
+    found = last(record for pair in zip(told, asked, strict=True) for record in pair)
+    lone = last(asked)
+
+    assert (6, 0, 0) == tuple(
+        found[name] for name in ("failed_flows", "failed_ports", "unoffered_flows")
+    )
+    assert (6, 6, 6) == tuple(
+        lone[name] for name in ("failed_flows", "failed_ports", "unoffered_flows")
+    )
+
+
+def test_few_announced_ports_wait_at_a_time() -> None:
+    """Somebody who has ports announced by the hundred hides no scan behind them."""
+    told = [eve.ftp(at=n / 10, code="229") for n in range(300)]
+    scan = [eve.refused(at=40 + 10.0 * n, port=2000 + n) for n in range(30)]
+
+    assert pytest.approx(14, rel=0.15) == last([*told, *scan, eve.flow(at=400)])["failed_ports"]
+
+
 def test_peers_outside_need_not_offer_what_is_asked_of_them_over_udp() -> None:
     """Peers of games and of file sharing have a port each, and many are gone."""
     over_udp = eve.silent(eve.WORKSTATION, eve.PEER, port=6346, proto="UDP")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ai_suricata.features.handshake import alert_proven, flow_failed, flow_proven
+from ai_suricata.features.handshake import alert_proven, flow_failed, flow_proven, flow_stray
 from fakes import eve
 
 # name, (client flags, server flags, state), packets of the server, proven, failed
@@ -114,3 +114,39 @@ def test_a_record_without_counters_is_neither_proven_nor_failed() -> None:
     request = eve.event(eve.http())
 
     assert (False, False) == (flow_proven(request), flow_failed(request))
+
+
+def new(**changed: Any) -> eve.Record:  # noqa: ANN401 - of `eve.flow`
+    """Return a packet and its answer that belong to no connection."""
+    given = {"tcp": ("00", "00", "none"), "sent": (1, 60), "received": (1, 60), **changed}
+    record = eve.flow(**given)
+    record["flow"]["state"] = "new"
+    return record
+
+
+@pytest.mark.parametrize(
+    ("record", "stray"),
+    [
+        (new(), True),
+        (new(sent=(2, 120), received=(0, 0)), True),
+        (new(sent=(5, 300), received=(5, 300)), False),
+        (new(received=(3, 180)), False),
+        (new(port=40_000), False),
+        (new(tcp=("02", "14", "closed")), False),
+        (new(tcp=None), False),
+    ],
+)
+def test_a_few_packets_of_no_connection_are_stray(
+    record: eve.Record,
+    stray: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """Suricata notes no flags of them; what goes to a client's own port may be a late answer."""
+    assert stray == flow_stray(eve.event(record))
+
+
+def test_what_comes_from_a_service_is_not_stray() -> None:
+    """A server whose connection was forgotten here says goodbye from its well-known port."""
+    late = new(port=8080)
+
+    assert flow_stray(eve.event(late | {"src_port": 50_000}))
+    assert not flow_stray(eve.event(late | {"src_port": 443}))

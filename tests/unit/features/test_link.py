@@ -132,7 +132,7 @@ def test_bytes_are_those_of_ip_once_the_link_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "header"), [("test-21", FRAME_HEADER), ("test-23", 0), ("train-22", 0)]
+    ("name", "header"), [("test-29", FRAME_HEADER), ("test-31", 0), ("train-22", 0)]
 )
 def test_what_suricata_wrote_tells_how_it_was_captured(name: str, header: int) -> None:
     """The shipped days: some were captured as frames, some as bare packets."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ai_suricata.core.schema import FEATURE_NAMES, INDEX
-from ai_suricata.features import beat, reputation, service
+from ai_suricata.features import beat, passive, reputation, service
 from ai_suricata.features.beat import STEPS, Beats
 from ai_suricata.features.extract import Extractor
 from ai_suricata.features.memory import Memory
@@ -235,6 +235,7 @@ def test_no_part_of_the_memory_grows_without_end() -> None:
         memory.services.answered(n, home=True, udp=False)
         memory.beats.is_in_step(owner, peer, n, 0)
         memory.reputation.raised(f"source {n}", n, proven=True)
+        memory.passive.announced(f"client {n}")
     notes = memory.export()
 
     assert {
@@ -244,6 +245,7 @@ def test_no_part_of_the_memory_grows_without_end() -> None:
         "raisers": reputation.MOST_SIGNATURES,
         "alert sources": reputation.MOST_SOURCES,
         "link": 1,
+        "passive": passive.MOST_CLIENTS,
     } == {name: len(texts) for name, texts in notes.items()}
 
 

@@ -16,12 +16,12 @@ def test_runs_come_first_and_each_day_is_made_of_its_own(tmp_path: Path) -> None
     (tmp_path / "22" / "run.json").touch()
     steps = dict(commands(tmp_path, tmp_path / "out", None, 5.0))
 
-    expected = ["live run 20", "live run 21", "live run 23"]
+    expected = ["live run 20", "live run 29", "live run 31"]
     expected += [f"{part.purpose}-{part.seed}" for part in SERIES]
     assert expected == list(steps)
     runs = {str(tmp_path / str(seed)) for seed in (20, 22)}
     assert runs == runs & set(steps["train-24"]) == runs & set(steps["train-26"])
-    assert str(tmp_path / "21") in steps["test-21"]
+    assert str(tmp_path / "29") in steps["test-29"]
 
 
 def test_training_and_testing_are_apart() -> None:
