@@ -47,7 +47,12 @@ _FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "dns": {"dns": ("type", "rrname", "rrtype", "rcode")},
     "tls": {"tls": ("sni", "version", "subject")},
     "ssh": {"ssh": ("client", "server")},
-    "ftp": {"ftp": ("command", "command_data", "completion_code", "reply_received")},
+    "ftp": {
+        "ftp": (
+            "command", "command_data", "completion_code",
+            "reply", "dynamic_port", "reply_received",
+        )
+    },
     "smtp": {"smtp": ("helo", "mail_from", "rcpt_to")},
     "rdp": {"rdp": ("tx_id", "event_type", "cookie", "protocol", "reason")},
     "anomaly": {"anomaly": ("type", "event", "layer", "app_proto")},
@@ -108,6 +113,8 @@ def _cut(event: Event) -> Event | None:
     for name, inner in fields.items():
         if isinstance(event.get(name), dict):
             kept[name] = {key: _short(event[name][key]) for key in inner if key in event[name]}
+            if "reply" in kept[name]:
+                kept[name]["reply"] = [_short(line) for line in kept[name]["reply"][:1]]
     return {name: value for name, value in kept.items() if value is not None}
 
 

@@ -187,22 +187,27 @@ def ftp(
     return _record("ftp", src, dest, at, 21, ftp=reply)
 
 
-def guess(password: str, src: str = STRANGER, at: float = 0.0) -> Record:
-    """Return a password that an FTP server refused."""
-    record = ftp(src, at=at)
-    record["ftp"] |= {"command": "PASS", "command_data": password}
+def guess(
+    password: str, src: str = STRANGER, at: float = 0.0, command: str = "PASS", dest: str = SERVER
+) -> Record:
+    """Return what an FTP server answers with 530; of PASS, a refused password."""
+    record = ftp(src, dest, at=at)
+    record["ftp"] |= {"command": command, "command_data": password}
     return record
 
 
-def pop3(
-    command: str, src: str = STRANGER, at: float = 0.0, *, success: bool | None = None
-) -> Record:
-    """Return a command of POP3: as Suricata 8 writes it, or (`success` None) 7, which sees FTP."""
-    if success is None:
-        told = {"command": command, "reply_received": "yes"}
-        return _record("ftp", src, SERVER, at, 110, ftp=told)
-    pair = {"request": {"command": command, "args": []}, "response": {"success": success}}
-    return _record("pop3", src, SERVER, at, 110, pop3=pair)
+def pop3_as_ftp(command: str, given: str, reply: str, at: float = 0.0) -> Record:
+    """Return a command of POP3 as Suricata 7 writes it, which takes it for FTP."""
+    told = {"command": command, "command_data": given, "reply": [reply], "reply_received": "yes"}
+    return _record("ftp", STRANGER, SERVER, at, 110, ftp=told)
+
+
+def pop3(command: str, given: str, reply: str, at: float = 0.0) -> Record:
+    """Return a command of POP3 as Suricata 8 writes it."""
+    word, _, header = reply.partition(" ")
+    answer = {"success": word == "+OK", "status": word.lstrip("+-"), "header": header}
+    asked = {"command": command, "args": given.split()}
+    return _record("pop3", STRANGER, SERVER, at, 110, pop3={"request": asked, "response": answer})
 
 
 def line(record: Record) -> bytes:

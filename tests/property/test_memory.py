@@ -34,11 +34,11 @@ _SMALL = (
 
 
 @st.composite
-def records(draw: st.DrawFn) -> Record:
+def records(draw: st.DrawFn) -> Record:  # noqa: PLR0911 - one for each kind
     """Return an event that the memory has a part in."""
     src, dest = draw(st.sampled_from(_SOURCES)), draw(st.sampled_from(_TARGETS))
     port, at = draw(st.integers(80, 84)), draw(st.integers(0, 40)) * 60.0
-    kind = draw(st.integers(0, 6))
+    kind = draw(st.integers(0, 7))
     if kind <= 1:
         return eve.flow(src, dest, at, port)
     if kind == 2:
@@ -51,7 +51,10 @@ def records(draw: st.DrawFn) -> Record:
         proof = draw(st.sampled_from([None, "http"]))
         return eve.alert(src, dest, at, port, sid=port, opener=src, app_proto=proof)
     if kind == 5:
-        return eve.ftp(src, dest, at)
+        return eve.guess(f"{port}", src, at, dest=dest)
+    if kind == 6:
+        record = eve.ftp(src, dest, at, "227")
+        return record | {"ftp": record["ftp"] | {"dynamic_port": port}}
     return eve.http(src, dest, at, url=draw(st.sampled_from(["/", "/../x"])))
 
 

@@ -27,8 +27,10 @@ _ONCE_OR_TWICE, _FEW_FAILED, _FEW_WRONG, _FEW_RETRIED = 3, 5, 6, 12
 who is served; connections of one who repeats each as an ordinary system does."""
 _FEW_SHORT = 8.0
 """Short sessions in a day at login and mail ports, as who reads and sends mail has them."""
-_MANY_REPEATS, _FAST = 20, 0.4
+_MANY_REPEATS, _FAST = 20, 2.0
 """Requests for a page that was had before, and requests a second: a person does not reload so."""
+_BRISK, _HELD = 0.4, 3.0
+"""Requests a second, and seconds of a connection, that hold a server's places together."""
 _LONG_NAME = 40.0
 """Bytes of a DNS name from which it may be carrying data."""
 _SURE = 0.7
@@ -70,33 +72,34 @@ def _likely(
     failed = np.maximum(v["failed_flows"], v["day_failed_flows"])
     alerts = np.maximum(v["attack_alerts"], v["proven_attack_alerts"])
     alerts = np.maximum(alerts, v["day_attack_alerts"])
+    # A page that has gone is asked for by its readers all day; with alerts beside it is no such.
+    errors = np.where(v["day_attack_alerts"] > 0, v["day_http_errors"], v["http_errors"])
     # One request can be strange, raise an alert and be answered with an error.
-    errors = np.maximum(v["http_errors"], v["day_http_errors"])
-    said = np.maximum(np.maximum(alerts, errors), np.maximum(v["http_strange"], _hammered(v)))
+    said = np.maximum(errors, v["http_strange"])
     # A short session may have been a login that was right: programs that copy files have some.
-    denied = np.minimum(v["day_login_denied"], v["day_credentials"])
+    denied = np.minimum(v["day_login_denied"], v["day_passwords"])
     logins = np.maximum(denied, logins - v["day_login_denied"] - _FEW_SHORT)
     tunnel = np.where(v["dns_name_length"] > _LONG_NAME, v["dns_queries"], 0.0)
     # Among many other connections they are those of an office whose people read their mail.
     mostly = v["day_short_sessions"] >= 0.8 * v["day_proven_flows"]
     short = np.where(mostly, np.maximum(v["day_short_sessions"] - _FEW_SHORT, 0.0), 0.0)
-    wrong = failed + np.maximum(logins, short) + said + v["http_odd_methods"]
-    wrong += v["dns_carriers"] + tunnel
+    besides = np.maximum(logins, short) + v["http_odd_methods"] + v["dns_carriers"] + tunnel
+    wrong = failed + besides + np.maximum(alerts, said)
     served = v["day_proven_flows"] + v["http_requests"] + v["tls_handshakes"] > 0
     plain = (failed > 0) & (v["day_bare_flows"] == 0) & (alerts == 0) & (failed >= 0.5 * wrong)
     patient = plain & (v["day_lone_flows"] == 0)
     # A signature that counts packets says no more of a client that tries again than they do.
     insists = (failed > 0) & (v["day_bare_flows"] + v["day_lone_flows"] == 0)
     insists &= (v["day_attack_signatures"] <= 1) & (failed < _FEW_RETRIED)
-    insists &= wrong - alerts <= 2 * failed  # besides the signature, it is mostly that
+    insists &= besides + said <= failed
     pings = (v["icmp_ratio"] >= 1) & (logins + v["http_requests"] + v["dns_queries"] == 0)
     pings &= (v["failed_destinations"] < _SWEEP) & (v["day_flows"] < _MANY_PINGS)
-    innocent = wrong == 0
+    innocent, hammers = wrong == 0, _hammers(v)
     some, few = wrong > 0, wrong < _FEW_WRONG
     most = np.full(len(v), np.inf)
     for bound, chosen in (
-        (2.0, (wrong < 0.5 * asked) | (served & few)),
-        (1.0, innocent | pings | insists | (plain & (failed < _FEW_FAILED))),
+        (2.0, (wrong < 0.5 * asked) | (served & few) | innocent),
+        (1.0, (innocent & ~hammers) | pings | insists | (plain & (failed < _FEW_FAILED))),
         (1.0, some & ((wrong < 0.25 * asked) | (served & (wrong < _ONCE_OR_TWICE)))),
         (0.0, (some & (wrong < 0.1 * asked)) | (patient & (failed < _ONCE_OR_TWICE))),
         (0.0, pings & (v["failed_destinations"] < _ONCE_OR_TWICE)),
@@ -105,15 +108,18 @@ def _likely(
     return most
 
 
-def _hammered(v: Vectors) -> NDArray[np.float64]:
-    """Return how often one page was asked for in a short time, each time on a new connection.
+def _hammers(v: Vectors) -> NDArray[np.bool_]:
+    """Whether one page is asked for again and again, fast, each time on a new connection.
 
-    Floods and guessed passwords come so; who watches a page lets time pass, or stays connected.
+    Floods and guessed passwords come so, and connections that are held open by the dozen. Who
+    watches a page lets time pass, or stays connected.
     """
     anew = v["proven_flows"] >= 0.5 * v["http_requests"]
-    fast = v["http_rate"] >= _FAST
-    again = v["http_repeats"] >= _MANY_REPEATS
-    return np.where(anew & fast & again, v["http_repeats"], 0.0)
+    held = (v["http_rate"] >= _BRISK) & (v["proven_flow_duration"] >= _HELD)
+    hammers: NDArray[np.bool_] = (
+        anew & (held | (v["http_rate"] >= _FAST)) & (v["http_repeats"] >= _MANY_REPEATS)
+    )
+    return hammers
 
 
 def below(odds: NDArray[np.float64], done: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 NOTEWORTHY = 0.3
 """Score from which a pattern counts as recognised and is named among the reasons."""
-_OWN_CREDENTIALS = 5
-"""User names and passwords that somebody tries for whom one pair is the right one."""
+_OWN_PASSWORDS = 4
+"""Different passwords that are refused to somebody who has a right one."""
 _SECOND, _THIRD = 0.5, 0.25  # what the second and third strongest patterns still add
 
 
@@ -93,21 +93,30 @@ def _mostly_denied(v: Vectors) -> NDArray[np.bool_]:
     return mostly
 
 
-def _guessing(v: Vectors) -> NDArray[np.float64]:
-    """Lower brute force to where it only is watched: a program whose password is out of date.
+def _guesses(recent: NDArray[np.float64], day: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Score so many attempts in ten minutes, and in the day."""
+    fast = ramp(recent, (8, 0.3), (12, 0.5), (18, 0.7), (25, 0.85), (50, 1.0))
+    slow = ramp(day, (40, 0.3), (80, 0.5), (160, 0.7), (400, 0.85), (800, 1.0))
+    return np.maximum(fast, slow)
 
-    It gives the same name and password each time; who guesses has others.
+
+def _is_out_of_date(v: Vectors) -> NDArray[np.bool_]:
+    """Whether the refused passwords may be those of a program that has an old one.
+
+    It gives the same one for days, to one server. Who guesses gives others, or asks many servers.
     """
-    denied = v["day_login_denied"] >= 0.8 * np.maximum(v["day_login_attempts"], 1.0)
-    return np.where(denied & (v["day_credentials"] <= _OWN_CREDENTIALS), 0.5, 1.0)
+    return (v["day_passwords"] <= _OWN_PASSWORDS) & (v["proven_destinations"] <= 2)  # noqa: PLR2004 - mail and files
 
 
 def _brute_force(v: Vectors) -> NDArray[np.float64]:
-    recent = ramp(v["login_attempts"], (8, 0.3), (12, 0.5), (18, 0.7), (25, 0.85), (50, 1.0))
-    slow = ramp(v["day_login_attempts"], (40, 0.3), (80, 0.5), (160, 0.7), (400, 0.85), (800, 1.0))
+    recent, day, denied = v["login_attempts"], v["day_login_attempts"], v["day_login_denied"]
+    guesses = _guesses(recent, day)
+    # Then refusals alone are watched and no more; what besides them was tried still counts whole.
+    besides = _guesses(np.maximum(recent - denied, 0.0), np.maximum(day - denied, 0.0))
+    guesses = np.where(_is_out_of_date(v), np.maximum(0.5 * guesses, besides), guesses)
     # A client whose token has run out also gets 401 for ever: HTTP alone stays below a block.
     web = ramp(v["http_denied"], (20, 0.3), (50, 0.5), (150, 0.7), (600, 0.8)) * _mostly_denied(v)
-    return np.maximum(np.maximum(recent, slow) * _guessing(v), web)
+    return np.maximum(guesses, web)
 
 
 def _flooding(rate: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.float64]:

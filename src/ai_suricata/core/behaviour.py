@@ -75,30 +75,27 @@ class Counter(IntEnum):
     """Attack alerts whose signature hardly any source has raised."""
     BARE_FLOWS = 45
     """Failed ones whose SYN held no options, or the size of a segment alone."""
-    MAIL_LOGINS = 46
-    """Passwords given to POP3, less the commands that only one who is logged in gives."""
     # The day.
-    DAY_LOGINS = 47
-    DAY_MAIL_LOGINS = 48
-    DAY_DENIED = 49
+    DAY_LOGINS = 46
+    DAY_DENIED = 47
     """Passwords that a server refused, in so many words."""
-    DAY_FLOWS = 50
-    DAY_FAILED_FLOWS = 51
-    DAY_LONE_FLOWS = 52
-    DAY_PROVEN_FLOWS = 53
-    DAY_UNOFFERED_FLOWS = 54
-    DAY_BARE_FLOWS = 55
-    DAY_SHORT_SESSIONS = 56
-    DAY_BEATS = 57
+    DAY_FLOWS = 48
+    DAY_FAILED_FLOWS = 49
+    DAY_LONE_FLOWS = 50
+    DAY_PROVEN_FLOWS = 51
+    DAY_UNOFFERED_FLOWS = 52
+    DAY_BARE_FLOWS = 53
+    DAY_SHORT_SESSIONS = 54
+    DAY_BEATS = 55
     """Connections of a home host to one peer outside that came in step with those before."""
-    DAY_UPLOADED = 58
+    DAY_UPLOADED = 56
     """Bytes from a home host to peers outside, in completed connections."""
-    DAY_ATTACK_ALERTS = 59
-    DAY_HTTP_REQUESTS = 60
-    DAY_HTTP_ERRORS = 61
+    DAY_ATTACK_ALERTS = 57
+    DAY_HTTP_REQUESTS = 58
+    DAY_HTTP_ERRORS = 59
     # As long as the address is known.
-    TOTAL_EVENTS = 62
-    TOTAL_ALERTS = 63
+    TOTAL_EVENTS = 60
+    TOTAL_ALERTS = 61
 
 
 class Sketch(IntEnum):
@@ -123,8 +120,8 @@ class Sketch(IntEnum):
     DAY_UNOFFERED_PORTS = 14
     DAY_SEEN = 15
     """No sketch by hashes: bit h for hour h of the day, bit 24 + c for port class c."""
-    DAY_CREDENTIALS = 16
-    """User names and passwords, by a hash of 32 bits that also falls together for others."""
+    DAY_PASSWORDS = 16
+    """Those that were refused: one of 64 bits each, from which nobody can find them."""
 
 
 HOURS = 24

@@ -100,6 +100,9 @@ class Ftp(msgspec.Struct, gc=False):
     command: _Word | None = None
     command_data: str | None = None
     completion_code: list[str] | None = None
+    reply: list[str] | None = None
+    dynamic_port: _Port | None = None
+    """The data port that a reply announces."""
 
 
 class Pop3Request(msgspec.Struct, gc=False):
@@ -113,6 +116,8 @@ class Pop3Response(msgspec.Struct, gc=False):
     """Whether the server said +OK (RFC 1939, 3)."""
 
     success: bool | None = None
+    header: str | None = None
+    """The rest of the first line."""
 
 
 class Pop3(msgspec.Struct, gc=False):

@@ -10,12 +10,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 from ai_suricata.core.behaviour import Counter, Sketch
-from ai_suricata.features.passive import ANNOUNCED
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ai_suricata.core.event import Event
     from ai_suricata.features.evidence import Evidence
     from ai_suricata.features.home import Party
@@ -24,17 +20,18 @@ if TYPE_CHECKING:
     Parties = tuple[Party, Party]
 
 _FTP_DENIED = "530"
-_POP3 = 110
-_POP3_INSIDE = frozenset({"STAT", "LIST", "UIDL", "RETR", "TOP", "DELE"})
-"""Commands that a server takes only after a right password (RFC 1939, 5)."""
-_CREDENTIALS = frozenset({"USER", "PASS"})
+_FTP_LOGINS = frozenset({"PASS", "ACCT", None})
+_POP3_LOGINS = frozenset({"PASS", "APOP", "AUTH", "<SASL DATA>"})
+_ANNOUNCED = frozenset({"227", "229"})
+"""Codes of the replies that name a data port."""
+_BUSY = ("[IN-USE]", "[LOGIN-DELAY]", "[SYS/")
 _PLAIN_METHODS = frozenset({"GET", "HEAD", "POST", None})
 _LONG_URL = 1_000
 _STRANGE = re.compile(
-    r"/\.(?!well-known/)|\.\./|\.\.\\|%2e%2e|%00|%25|%27|%22|%3c|['\"<>`|{}]|/etc/|\bunion\b|\bselect\b|\$\{|;",
+    r"/\.(env|git|svn|hg|aws|ssh|ht|ds_store|vscode)|\.\./|\.\.\\|%2e%2e|%00|%25|%27|%22|%3c|['\"<>`|{}]|/etc/|\bunion\b|\bselect\b|\$\{|;",
     re.IGNORECASE,
 )
-"""What requests of ordinary programs hardly hold: hidden files (but RFC 8615), traversals, quotes,
+"""What requests of ordinary programs hardly hold: files that nobody publishes, traversals, quotes,
 tags, what was encoded twice."""
 _HOSTILE = re.compile(
     r"\.\./|\.\.\\|%2e%2e|%00|=/etc/|\$\{|union\W+(all\W+)?select|(<|%3c)script", re.IGNORECASE
@@ -106,54 +103,51 @@ def add_ssh(evidence: Evidence, index: int, event: Event, parties: Parties, memo
 
 
 def add_ftp(evidence: Evidence, index: int, event: Event, parties: Parties, memory: Memory) -> None:
-    """Count a refused password (RFC 959, 4.2: code 530); note that a data port was announced."""
+    """Count a refused password (RFC 959, 4.2: code 530); note which data port was announced.
+
+    Code 530 also answers commands that come before the login. Suricata 7 takes POP3 for FTP, and
+    finds no codes in it, but writes the reply.
+    """
     _offered(event, parties[1], memory)
-    if event.ftp is None:
+    ftp = event.ftp
+    if ftp is None:
         return
-    codes = event.ftp.completion_code or ()
-    _add_credential(evidence, index, event.ftp.command, event.ftp.command_data)
-    if _FTP_DENIED in codes:
-        _denied(evidence, index, parties, memory)
-    elif not ANNOUNCED.isdisjoint(codes):
-        memory.passive.announced(parties[0].address)
-    elif not codes and event.dest_port == _POP3:
-        _add_mail_login(evidence.added[index], event.ftp.command)
+    codes, reply = ftp.completion_code or (), ftp.reply or ("",)
+    refused = _FTP_DENIED in codes if codes else _is_refusal(reply[0])
+    if refused and ftp.command in _FTP_LOGINS:
+        _denied(evidence, index, parties, memory, ftp.command_data)
+    elif ftp.dynamic_port and not _ANNOUNCED.isdisjoint(codes):
+        client, server = parties[0].address, parties[1].address
+        memory.passive.announced(client, server, ftp.dynamic_port, event.time)
 
 
 def add_pop3(
     evidence: Evidence, index: int, event: Event, parties: Parties, memory: Memory
 ) -> None:
-    """Count a refused password (RFC 1939, 7)."""
+    """Count a refused password (RFC 1939, 7; RFC 5034, 4), as Suricata 8 writes it."""
     _offered(event, parties[1], memory)
     pop3 = event.pop3
     if pop3 is None or pop3.request is None or pop3.response is None:
         return
-    _add_credential(evidence, index, pop3.request.command, " ".join(pop3.request.args or ()))
-    if (pop3.request.command or "").upper() == "PASS" and pop3.response.success is False:
-        _denied(evidence, index, parties, memory)
+    refused = pop3.response.success is False and _is_refusal(f"-ERR {pop3.response.header}")
+    if refused and (pop3.request.command or "").upper() in _POP3_LOGINS:
+        _denied(evidence, index, parties, memory, " ".join(pop3.request.args or ()))
 
 
-def _denied(evidence: Evidence, index: int, parties: Parties, memory: Memory) -> None:
+def _is_refusal(reply: str) -> bool:
+    """Whether POP3 says no to a password, and not that it can't look now (RFC 2449, 3206)."""
+    return reply.startswith("-ERR") and not any(code in reply for code in _BUSY)
+
+
+def _denied(
+    evidence: Evidence, index: int, parties: Parties, memory: Memory, given: str | None
+) -> None:
+    """Count it, and mark the password: a program that has an old one gives the same ever again."""
     row = evidence.added[index]
     row[Counter.LOGIN_DENIED] = row[Counter.DAY_LOGINS] = row[Counter.DAY_DENIED] = 1
+    if given:
+        evidence.mark(index, Sketch.DAY_PASSWORDS, _digest(given))
     memory.reputation.did_wrong(parties[0].address)
-
-
-def _add_credential(evidence: Evidence, index: int, command: str | None, given: str | None) -> None:
-    """Mark a user name or a password: a program with an old password gives the same ever again."""
-    if command is not None and command.upper() in _CREDENTIALS and given:
-        evidence.mark(index, Sketch.DAY_CREDENTIALS, _digest(f"{command.upper()} {given}"))
-
-
-def _add_mail_login(row: NDArray[np.int64], command: str | None) -> None:
-    """Count a password of which nobody says whether it was right: what comes after it does.
-
-    Who is let in looks at the mail, and by that takes back the attempt.
-    """
-    if command == "PASS":
-        row[Counter.MAIL_LOGINS] = row[Counter.DAY_MAIL_LOGINS] = 1
-    elif command in _POP3_INSIDE:
-        row[Counter.MAIL_LOGINS] = row[Counter.DAY_MAIL_LOGINS] = -1
 
 
 def add_anomaly(

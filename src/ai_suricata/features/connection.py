@@ -140,7 +140,7 @@ def _add_failed(
     if event.flow is not None and flow_only_asked(event):
         bare = _is_bare(event.flow, memory.link, ipv6=":" in (event.src_ip or ""))
         row[Counter.BARE_FLOWS] = row[Counter.DAY_BARE_FLOWS] = bare
-    if not udp and memory.passive.is_meant(owner.address, port):
+    if not udp and memory.passive.is_meant(owner.address, other.address, port, event.time):
         return  # it failed, and tells nothing of which ports he looks for
     for sketch in (Sketch.FAILED_PORTS, Sketch.DAY_FAILED_PORTS):
         evidence.mark(index, sketch, port)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MICROSECONDS = 1_000_000
 _LONGEST_BEFORE = 20 * SLOT
+_MANY_REQUESTS = 60
 _PLAIN = {
     "alerts": Counter.ALERTS,
     "alerts_severity_1": Counter.SEVERITY_1,
@@ -61,6 +62,8 @@ _PLAIN = {
     "day_unoffered_flows": Counter.DAY_UNOFFERED_FLOWS,
     "day_bare_flows": Counter.DAY_BARE_FLOWS,
     "day_proven_flows": Counter.DAY_PROVEN_FLOWS,
+    "day_login_attempts": Counter.DAY_LOGINS,
+    "day_login_denied": Counter.DAY_DENIED,
     "day_short_sessions": Counter.DAY_SHORT_SESSIONS,
     "day_beats": Counter.DAY_BEATS,
     "day_uploaded": Counter.DAY_UPLOADED,
@@ -84,7 +87,7 @@ _DISTINCTS = {
     "day_failed_destinations": Sketch.DAY_FAILED_DESTINATIONS,
     "day_attack_signatures": Sketch.DAY_ATTACK_SIGNATURES,
     "day_unoffered_ports": Sketch.DAY_UNOFFERED_PORTS,
-    "day_credentials": Sketch.DAY_CREDENTIALS,
+    "day_passwords": Sketch.DAY_PASSWORDS,
 }
 _ASKED = {
     "day_failed_login": PortClass.LOGIN,
@@ -202,14 +205,10 @@ def _ratios(
         "well_known_ratio": _over(c[Counter.WELL_KNOWN_FLOWS], flows),
         "http_error_ratio": _over(c[Counter.HTTP_ERRORS], requests),
         "http_rate": requests / seconds,
-        "http_repeats": np.maximum(requests - d[Sketch.REQUESTS], 0.0),
-        "login_attempts": (
-            c[Counter.LOGIN_SESSIONS]
-            + c[Counter.LOGIN_DENIED]
-            + np.maximum(c[Counter.MAIL_LOGINS], 0.0)
-        ),
-        "day_login_denied": (c[Counter.DAY_DENIED] + np.maximum(c[Counter.DAY_MAIL_LOGINS], 0.0)),
-        "day_login_attempts": (c[Counter.DAY_LOGINS] + np.maximum(c[Counter.DAY_MAIL_LOGINS], 0.0)),
+        # The sketch is right to a few requests as long as it is not half full.
+        "http_repeats": np.maximum(requests - d[Sketch.REQUESTS], 0.0)
+        * (d[Sketch.REQUESTS] <= _MANY_REQUESTS),
+        "login_attempts": c[Counter.LOGIN_SESSIONS] + c[Counter.LOGIN_DENIED],
         "dns_name_length": _over(c[Counter.DNS_NAME_BYTES], c[Counter.DNS_QUERIES]),
         "trusted_alerts": c[Counter.TRUSTED_ALERTS] / 1000,
         "proven_trusted_alerts": c[Counter.PROVEN_TRUSTED_ALERTS] / 1000,

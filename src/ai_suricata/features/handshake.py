@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ai_suricata.core.event import Event
 
 _FIN, _SYN, _RST, _PSH, _ACK = 0x01, 0x02, 0x04, 0x08, 0x10
-_WELL_KNOWN, _CHOSEN = 1024, 32768
+_WELL_KNOWN = 1024
 _FEW = 4
 _ESTABLISHED = frozenset(
     {"established", "fin_wait1", "fin_wait2", "close_wait", "last_ack", "time_wait", "closing"}
@@ -60,14 +60,14 @@ def flow_stray(event: Event) -> bool:
     """Whether these are a few packets that belong to no connection: Suricata notes no flags then.
 
     Probes with FIN, ACK or no flag at all look so; so does the end of a connection that Suricata
-    has forgotten, which comes from or goes to a port that a client chose (RFC 6335, 6; Linux
-    begins at 32768).
+    has forgotten, and an answer to somebody who forged an address. Those go to a port that a
+    client or a gateway chose, which is none of the first 1,024 (RFC 6335, 6; RFC 7857, 3).
     """
     flow, tcp = event.flow, event.tcp
     if event.proto != "TCP" or flow is None or tcp is None:
         return False
     few = flow.pkts_toserver <= _FEW and flow.pkts_toclient <= flow.pkts_toserver
-    chosen = (event.dest_port or 0) >= _CHOSEN or (event.src_port or 0) < _WELL_KNOWN
+    chosen = (event.dest_port or 0) >= _WELL_KNOWN or (event.src_port or 0) < _WELL_KNOWN
     none = not _flags(tcp.tcp_flags_ts) and not _flags(tcp.tcp_flags_tc)
     return few and none and not chosen and flow.state in {None, "new"}
 

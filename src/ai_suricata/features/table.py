@@ -1,6 +1,6 @@
 """The behaviour of every known source address: one row each, in arrays side by side.
 
-An address costs the same however much it does (913 bytes and its name), and the table is
+An address costs the same however much it does (897 bytes and its name), and the table is
 bounded: when it is full, the rows that were touched longest ago go, a sixteenth at a time.
 """
 

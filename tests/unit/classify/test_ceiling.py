@@ -56,8 +56,9 @@ LONE = FAILED | {"day_lone_flows": 8.0}
 SERVED = {"day_flows": 1.0, "day_proven_flows": 1.0}
 INSISTS = {"day_flows": 4.0, "day_failed_flows": 4.0, "alerts": 3.0, "attack_alerts": 3.0}
 INSISTS |= {"day_attack_signatures": 1.0}
+SCANNED = SERVED | {"day_http_requests": 12, "day_http_errors": 12, "day_attack_alerts": 1}
 GUESSED = SERVED | {"day_flows": 8, "day_login_attempts": 8, "day_login_denied": 8}
-HAMMERED = {"day_flows": 40, "proven_flows": 40, "http_requests": 31, "http_rate": 0.5}
+HAMMERED = {"day_flows": 40, "proven_flows": 40, "http_requests": 31, "http_rate": 2.0}
 HAMMERED |= {"http_repeats": 30}
 PINGS = {"day_flows": 7.0, "icmp_ratio": 1.0, "day_failed_flows": 7.0, "day_lone_flows": 7.0}
 
@@ -85,15 +86,18 @@ PINGS = {"day_flows": 7.0, "icmp_ratio": 1.0, "day_failed_flows": 7.0, "day_lone
         (INSISTS | {"day_attack_signatures": 2}, 7),
         (SERVED | {"http_requests": 9}, 1),
         (HAMMERED, 2),
+        (HAMMERED | {"http_rate": 0.5, "proven_flow_duration": 4}, 2),
+        (HAMMERED | {"http_rate": 0.5}, 1),
         (HAMMERED | {"http_repeats": 19}, 1),
         (HAMMERED | {"http_rate": 0.1}, 1),
         (HAMMERED | {"proven_flows": 1, "day_flows": 1}, 1),
-        (SERVED | {"day_http_requests": 12, "day_http_errors": 11}, 12),
+        (SERVED | {"day_http_requests": 12, "day_http_errors": 12}, 1),
+        (SCANNED, 12),
         (SERVED | {"day_flows": 12, "day_attack_alerts": 12}, 12),
         (SERVED | {"day_flows": 8, "login_attempts": 8, "day_login_attempts": 8}, 1),
         (SERVED | {"day_flows": 8, "day_login_attempts": 8, "day_login_denied": 8}, 1),
-        (GUESSED | {"day_credentials": 2}, 1),
-        (GUESSED | {"day_credentials": 9}, 16),
+        (GUESSED | {"day_passwords": 2}, 1),
+        (GUESSED | {"day_passwords": 9}, 16),
         (SERVED | {"day_flows": 50, "day_proven_flows": 50}, 1),
         (SERVED | {"day_flows": 50, "day_proven_flows": 50, "short_sessions": 1}, 1),
         (PINGS | {"failed_destinations": 2}, 0),

@@ -370,3 +370,18 @@ def test_a_program_with_an_old_password_is_watched_and_not_blocked() -> None:
     found = eve.analysis().lines([eve.line(record) for record in records]).verdicts
 
     assert Level.HIGH > max(verdict.level for verdict in found)
+
+
+def test_what_is_tried_besides_an_old_password_counts_whole() -> None:
+    """Sixty refusals of one password do not make up for guesses elsewhere."""
+    stale = {"login_attempts": 60, "day_login_attempts": 60, "day_login_denied": 60}
+    pattern = next(each for each in PATTERNS if each.name == "brute_force")
+
+    def score(**more: float) -> float:
+        given = Vectors(vector(**{**stale, "day_passwords": 1, **more}))
+        return float(pattern.score(given)[0])
+
+    assert 0.5 == score()
+    assert 1.0 == score(day_passwords=9)
+    assert 1.0 == score(proven_destinations=3)
+    assert 1.0 == score(login_attempts=120, day_login_attempts=120)

@@ -11,10 +11,10 @@ from ai_suricata.features.extract import Extractor
 from fakes import eve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
-_LOGINS = ("login_attempts", "day_login_attempts", "day_login_denied")
+_LOGINS = ("login_attempts", "day_login_attempts", "day_login_denied", "day_passwords")
 
 
 def last(records: Iterable[dict[str, Any]]) -> dict[str, float]:
@@ -89,55 +89,43 @@ def test_upper_and_lower_case_are_one_name() -> None:
     assert 1 == last([question("a.example"), question("A.eXample")])["dns_names"]
 
 
-@pytest.mark.parametrize("inside", ["STAT", "LIST", "UIDL", "RETR"])
-def test_who_reads_mail_has_given_the_right_password(inside: str) -> None:
-    """Suricata 7 does not say whether a password of POP3 was right: what follows it does."""
-    guesser = last(eve.pop3("PASS", at=30 * n) for n in range(9))
-    reader = last(eve.pop3(word, at=30 * n) for n in range(9) for word in ("USER", "PASS", inside))
-
-    assert (9, 9, 9) == tuple(guesser[name] for name in _LOGINS)
-    assert (0, 0, 0) == tuple(reader[name] for name in _LOGINS)
-
-
-def test_who_reads_much_mail_hides_no_other_login() -> None:
-    """A mailbox of one's own must not make up for passwords that were refused elsewhere."""
-    reading = [eve.pop3("RETR", at=n) for n in range(50)]
-    found = last([*reading, *(eve.ftp(at=60 + 30 * n) for n in range(4))])
-
-    assert (4, 4, 4) == tuple(found[name] for name in _LOGINS)
-
-
-def test_suricata_8_says_which_passwords_of_pop3_were_refused() -> None:
-    """The reply to PASS is -ERR; a refusal of another command is no refused password."""
-    refused = [eve.pop3("PASS", at=n, success=False) for n in range(5)]
-    rest = [eve.pop3("PASS", at=60, success=True), eve.pop3("RETR", at=90, success=False)]
+@pytest.mark.parametrize("made", [eve.pop3, eve.pop3_as_ftp], ids=["Suricata 8", "Suricata 7"])
+def test_passwords_that_pop3_refuses_are_counted(made: Callable[..., eve.Record]) -> None:
+    """The reply to PASS is -ERR; a busy mailbox, a right password and RETR are something else."""
+    refused = [made("PASS", f"guess {n}", "-ERR no", at=30.0 * n) for n in range(5)]
+    rest = [
+        made("PASS", "right", "+OK", at=180.0),
+        made("PASS", "right", "-ERR [IN-USE] locked", at=210.0),
+        made("RETR", "1", "-ERR no such message", at=240.0),
+    ]
     found = last([*refused, *rest])
 
-    assert (5, 5, 5) == tuple(found[name] for name in _LOGINS)
+    assert (5, 5, 5, 5) == tuple(found[name] for name in _LOGINS)
 
 
-def given(word: str, data: str, at: float) -> eve.Record:
-    """Return a refused command of FTP with what was given."""
-    record = eve.ftp(at=at)
-    record["ftp"] |= {"command": word, "command_data": data}
-    return record
+@pytest.mark.parametrize("command", ["APOP", "AUTH", "<SASL DATA>"])
+def test_other_logins_of_pop3_are_counted(command: str) -> None:
+    """RFC 1939, 7, and RFC 5034."""
+    found = last(eve.pop3(command, f"{n}", "-ERR no", at=30.0 * n) for n in range(6))
+
+    assert (6, 6, 6, 6) == tuple(found[name] for name in _LOGINS)
 
 
-def test_names_and_passwords_that_were_given_are_told_apart() -> None:
+@pytest.mark.parametrize("command", ["AUTH", "FEAT", "USER", "OPTS"])
+def test_530_before_the_login_refuses_no_password(command: str) -> None:
+    """Servers answer so to whatever comes before it, or comes without TLS."""
+    found = last(eve.guess("TLS", at=30.0 * n, command=command) for n in range(6))
+
+    assert (0, 0, 0, 0) == tuple(found[name] for name in _LOGINS)
+
+
+def test_refused_passwords_are_told_apart() -> None:
     """A program with an old password gives the same each time; who guesses has others."""
-    stale = last(given(w, "old", 30.0 * n) for n in range(15) for w in ("USER", "PASS"))
-    guesser = last(given("PASS", f"{n}", 30.0 * n) for n in range(15))
+    stale = last(eve.guess("old", at=30.0 * n) for n in range(15))
+    guesser = last(eve.guess(f"{n}", at=30.0 * n) for n in range(15))
 
-    assert 2 == stale["day_credentials"]
-    assert pytest.approx(15, rel=0.2) == guesser["day_credentials"]
-
-
-def test_a_command_of_ftp_without_a_reply_is_no_login() -> None:
-    """A reply that was not captured says nothing of a password."""
-    record = eve.ftp(code=None)
-    record["ftp"] = {"command": "PASS"}
-
-    assert 0 == last([record])["login_attempts"]
+    assert (15, 1) == (stale["day_login_denied"], stale["day_passwords"])
+    assert pytest.approx(15, rel=0.2) == guesser["day_passwords"]
 
 
 def test_requests_of_the_day_outlast_the_recent_window() -> None:
@@ -155,6 +143,11 @@ def test_the_same_page_again_and_again_is_counted() -> None:
     assert (32, 1, 31) == tuple(
         found[name] for name in ("http_requests", "http_distinct", "http_repeats")
     )
+
+
+def test_many_different_pages_are_no_repeats() -> None:
+    """Beyond what the sketch tells apart, nothing is said of repeats."""
+    assert 0 == last(asked(url=f"/{n}") for n in range(640))["http_repeats"]
 
 
 def test_programs_that_change_their_name_are_counted() -> None:

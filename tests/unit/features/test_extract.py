@@ -189,8 +189,7 @@ def test_points_come_in_the_order_of_the_events_that_made_them_due() -> None:
 def test_every_feature_is_moved_by_some_event() -> None:
     """A feature that is always 0 would be dead weight in the vector."""
     agent, question = eve.http(), eve.dns(eve.STRANGER, eve.SERVER)
-    given = eve.ftp()
-    given["ftp"] |= {"command": "PASS", "command_data": "guess"}
+    given = eve.guess("guess")
     at_home = {"day_beats", "day_beat_ratio", "day_uploaded"}
     ports = (22, 445, 3306, 5555, 80, 25, 5060, 4)  # one of each class but that of UDP
     strange = [

@@ -146,6 +146,7 @@ def test_the_memory_comes_back_as_it_was() -> None:
     assert peer is not None
     memory.beats.is_in_step(owner, peer, 443, 5)
     memory.link.saw(74, ipv6=False)
+    memory.passive.announced("2001:db8::1", "192.0.2.1", 50_000, 7)
     copy = Memory()
     copy.restore(memory.export())
 
@@ -235,7 +236,7 @@ def test_no_part_of_the_memory_grows_without_end() -> None:
         memory.services.answered(n, home=True, udp=False)
         memory.beats.is_in_step(owner, peer, n, 0)
         memory.reputation.raised(f"source {n}", n, proven=True)
-        memory.passive.announced(f"client {n}")
+        memory.passive.announced(f"client-{n}", "server", n, n)
     notes = memory.export()
 
     assert {
@@ -245,7 +246,7 @@ def test_no_part_of_the_memory_grows_without_end() -> None:
         "raisers": reputation.MOST_SIGNATURES,
         "alert sources": reputation.MOST_SOURCES,
         "link": 1,
-        "passive": passive.MOST_CLIENTS,
+        "passive": passive.MOST_PORTS,
     } == {name: len(texts) for name, texts in notes.items()}
 
 
