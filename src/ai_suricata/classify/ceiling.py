@@ -71,9 +71,9 @@ def _likely(
     """
     failed = np.maximum(v["failed_flows"], v["day_failed_flows"])
     alerts = np.maximum(v["attack_alerts"], v["proven_attack_alerts"])
-    alerts = np.maximum(alerts, v["day_attack_alerts"])
+    alerts = np.maximum(alerts, v["day_proven_attack_alerts"])
     # A page that has gone is asked for by its readers all day; with alerts beside it is no such.
-    errors = np.where(v["day_attack_alerts"] > 0, v["day_http_errors"], v["http_errors"])
+    errors = np.where(v["day_proven_attack_alerts"] > 0, v["day_http_errors"], v["http_errors"])
     # One request can be strange, raise an alert and be answered with an error.
     said = np.maximum(errors, v["http_strange"])
     # A short session may have been a login that was right: programs that copy files have some.

@@ -90,7 +90,7 @@ class Counter(IntEnum):
     """Connections of a home host to one peer outside that came in step with those before."""
     DAY_UPLOADED = 56
     """Bytes from a home host to peers outside, in completed connections."""
-    DAY_ATTACK_ALERTS = 57
+    DAY_PROVEN_ATTACK_ALERTS = 57
     DAY_HTTP_REQUESTS = 58
     DAY_HTTP_ERRORS = 59
     # As long as the address is known.

@@ -118,7 +118,7 @@ FEATURES = (
     _proven("day_passwords", "distinct", "passwords refused by FTP and POP3 in the day"),
     _proven("day_short_sessions", "count", "short login or mail sessions in the day"),
     Feature("day_attack_signatures", "distinct", "signatures among the attack alerts of the day"),
-    Feature("day_attack_alerts", "count", "attack alerts in the day"),
+    _proven("day_proven_attack_alerts", "count", "proven attack alerts in the day"),
     _proven("day_http_requests", "count", "HTTP requests in the day"),
     _proven("day_http_errors", "count", "HTTP requests of the day answered with 4xx"),
     _proven("day_beats", "count", "connections to one peer outside, in step with those before"),

@@ -67,7 +67,7 @@ _PLAIN = {
     "day_short_sessions": Counter.DAY_SHORT_SESSIONS,
     "day_beats": Counter.DAY_BEATS,
     "day_uploaded": Counter.DAY_UPLOADED,
-    "day_attack_alerts": Counter.DAY_ATTACK_ALERTS,
+    "day_proven_attack_alerts": Counter.DAY_PROVEN_ATTACK_ALERTS,
     "day_http_requests": Counter.DAY_HTTP_REQUESTS,
     "day_http_errors": Counter.DAY_HTTP_ERRORS,
 }

@@ -74,13 +74,13 @@ def add_alert(
         return
     proven = alert_proven(event)
     worth = memory.reputation.raised(parties[0].address, alert.signature_id, proven=proven)
-    row[Counter.ATTACK_ALERTS] = row[Counter.DAY_ATTACK_ALERTS] = 1
+    row[Counter.ATTACK_ALERTS] = 1
     row[Counter.TRUSTED_ALERTS] = worth.weight
     row[Counter.RARE_ALERTS] = worth.rare
     evidence.mark(index, Sketch.ATTACK_SIGNATURES, alert.signature_id)
     evidence.mark(index, Sketch.DAY_ATTACK_SIGNATURES, alert.signature_id)
     if proven:
-        row[Counter.PROVEN_ATTACK_ALERTS] = 1
+        row[Counter.PROVEN_ATTACK_ALERTS] = row[Counter.DAY_PROVEN_ATTACK_ALERTS] = 1
         row[Counter.PROVEN_TRUSTED_ALERTS] = worth.proven_weight
         evidence.mark(index, Sketch.PROVEN_ATTACK_SIGNATURES, alert.signature_id)
 

@@ -56,7 +56,7 @@ LONE = FAILED | {"day_lone_flows": 8.0}
 SERVED = {"day_flows": 1.0, "day_proven_flows": 1.0}
 INSISTS = {"day_flows": 4.0, "day_failed_flows": 4.0, "alerts": 3.0, "attack_alerts": 3.0}
 INSISTS |= {"day_attack_signatures": 1.0}
-SCANNED = SERVED | {"day_http_requests": 12, "day_http_errors": 12, "day_attack_alerts": 1}
+SCANNED = SERVED | {"day_http_requests": 12, "day_http_errors": 12, "day_proven_attack_alerts": 1}
 GUESSED = SERVED | {"day_flows": 8, "day_login_attempts": 8, "day_login_denied": 8}
 HAMMERED = {"day_flows": 40, "proven_flows": 40, "http_requests": 31, "http_rate": 2.0}
 HAMMERED |= {"http_repeats": 30}
@@ -93,7 +93,7 @@ PINGS = {"day_flows": 7.0, "icmp_ratio": 1.0, "day_failed_flows": 7.0, "day_lone
         (HAMMERED | {"proven_flows": 1, "day_flows": 1}, 1),
         (SERVED | {"day_http_requests": 12, "day_http_errors": 12}, 1),
         (SCANNED, 12),
-        (SERVED | {"day_flows": 12, "day_attack_alerts": 12}, 12),
+        (SERVED | {"day_flows": 12, "day_proven_attack_alerts": 12}, 12),
         (SERVED | {"day_flows": 8, "login_attempts": 8, "day_login_attempts": 8}, 1),
         (SERVED | {"day_flows": 8, "day_login_attempts": 8, "day_login_denied": 8}, 1),
         (GUESSED | {"day_passwords": 2}, 1),
