@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import tempfile
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -133,7 +134,13 @@ class RedisWriter:
         self._client.flushall()
 
     def source(self, position: Position | None = None, **changes: object) -> Source:
-        """Return an input of the mode."""
+        """Return an input of the mode, when the one before it listens no more.
+
+        Else `ready` would see that one: Redis notices a while later that it has gone.
+        """
+        until_gone = time.monotonic() + AT_MOST
+        while self._listeners() and time.monotonic() < until_gone:
+            time.sleep(0.01)
         settings = settings_for(redis_mode=self._mode, redis_key=KEY, **changes)
         return RedisInput(settings, self._server.settings(), position, "one")
 
@@ -152,7 +159,10 @@ class RedisWriter:
     async def ready(self) -> None:
         """Wait until it listens."""
         if self._mode == "channel":
-            await until(lambda: bool(self._client.pubsub_numsub(KEY)[0][1]))
+            await until(lambda: self._listeners() > 0)
+
+    def _listeners(self) -> int:
+        return int(self._client.pubsub_numsub(KEY)[0][1])
 
     def close(self) -> None:
         """Let the server go on."""
